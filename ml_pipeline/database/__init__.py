@@ -1,0 +1,1 @@
+"""Postgres: transactions, named SQL, migrations."""

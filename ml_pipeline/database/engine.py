@@ -1,0 +1,58 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ml_pipeline.errors import DatabaseError
+from ml_pipeline.settings import load_settings
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as Transaction  # noqa: N812 - the connection is the transaction
+    from sqlalchemy import Engine
+else:
+    Transaction = Any
+
+
+@cache
+def engine(dsn: str) -> "Engine":
+    """Return the pooled engine of ``dsn``, one per process; connections speak UTC and return rows as dicts."""
+    from psycopg2.extras import RealDictCursor
+    from sqlalchemy import create_engine
+    from sqlalchemy.engine import make_url
+
+    url = make_url(dsn).set(drivername="postgresql+psycopg2")
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=2,
+        connect_args={
+            "cursor_factory": RealDictCursor,
+            "connect_timeout": 10,
+            "options": "-c timezone=UTC",
+            "application_name": "ml-pipeline",
+        },
+    )
+
+
+@contextmanager
+def transaction(dsn: str | None = None) -> Iterator[Transaction]:
+    """Open a transaction as the jobs role; commit at the end, roll back on any error.
+
+    Raises:
+        DatabaseError: if Postgres cannot be reached.
+    """
+    from sqlalchemy.exc import OperationalError
+
+    target = dsn or load_settings().jobs_dsn
+    try:
+        pooled = engine(target).raw_connection()
+    except OperationalError as error:
+        raise DatabaseError(f"cannot reach Postgres: {error.orig}; start the stack with `make run`") from error
+    try:
+        yield pooled.driver_connection  # type: ignore[misc] - a checked-out connection is never None
+        pooled.commit()
+    except BaseException:
+        pooled.rollback()
+        raise
+    finally:
+        pooled.close()

@@ -1,0 +1,29 @@
+"""Every error the pipeline raises on purpose. A message says what, which value, and what to do."""
+
+
+class PipelineError(Exception):
+    """Base of all errors raised by this package."""
+
+
+class SettingsError(PipelineError):
+    """A setting has a value that cannot be used."""
+
+
+class SourceError(PipelineError):
+    """A source of conversations cannot be read."""
+
+
+class StackError(PipelineError):
+    """A part of the embedded stack cannot be started or died."""
+
+
+class DatabaseError(PipelineError):
+    """Postgres cannot be reached or refuses what was asked."""
+
+
+class BundleError(PipelineError):
+    """A model bundle is altered, foreign, or does not answer its own sample."""
+
+
+class TrainingError(PipelineError):
+    """A model cannot be trained from the data at hand."""

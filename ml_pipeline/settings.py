@@ -1,0 +1,84 @@
+"""Settings: a TOML file, each value overridable by an environment variable.
+
+The file is ``$ML_PIPELINE_SETTINGS``, else ``.local/settings.toml`` below the working directory, else none.
+``ML_PIPELINE_<NAME>`` in the environment wins over the file.
+"""
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ml_pipeline.errors import SettingsError
+from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Task
+
+PREFIX = "ML_PIPELINE_"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an operator may set. Every default is safe."""
+
+    capture_dsn: str = "postgresql://ml_capture@127.0.0.1/ml_pipeline"
+    """Where the agent ships events: role ``ml_capture``."""
+    jobs_dsn: str = "postgresql://ml_jobs@127.0.0.1/ml_pipeline"
+    """Where jobs read and write: role ``ml_jobs``."""
+    mlflow_uri: str = "http://127.0.0.1:5000"
+    spool: Path = Path(".local/spool")
+    """Folder on a local disk where events wait until Postgres has them."""
+    cache: Path = Path(".local/cache")
+    """Folder for the last policy snapshot and the model bundles."""
+    customer_key: str = ""
+    """Secret of the keyed hash that stands for a customer; empty: customers are not linked."""
+    spool_max_bytes: int = 1 << 30
+    fsync_seconds: float = 0.05
+    policy_poll_seconds: float = 5.0
+    predict_budget_ms: float = 50.0
+    sold_tiers: tuple[str, ...] = ()
+    """Tiers whose selection alone counts as a sale."""
+    gate_alpha: float = 0.05
+    """One-sided error of one gate."""
+    gate_min_positives: int = 50
+    tasks: tuple[Task, ...] = DEFAULT_TASKS
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process, read once.
+
+    Raises:
+        SettingsError: if the file cannot be read or a value has the wrong type.
+    """
+    return _read(_settings_file(), tuple(sorted((k, v) for k, v in os.environ.items() if k.startswith(PREFIX))))
+
+
+def _settings_file() -> Path | None:
+    named = os.environ.get(f"{PREFIX}SETTINGS")
+    path = Path(named) if named else Path(".local/settings.toml")
+    if named or path.is_file():
+        return path.resolve()
+    return None
+
+
+@cache
+def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settings:
+    values: dict[str, Any] = {}
+    if path is not None:
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise SettingsError(
+                f"cannot read settings {path}: {error}; mend the file or unset {PREFIX}SETTINGS"
+            ) from error
+    fields = set(Settings.__struct_fields__) - {"tasks"}
+    for name, value in environment:
+        field = name.removeprefix(PREFIX).lower()
+        if field in fields:
+            values[field] = value.split(",") if field == "sold_tiers" else value
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(
+            f"settings {path or 'from the environment'}: {error}; see ml_pipeline/settings.py"
+        ) from error

@@ -1,0 +1,1 @@
+"""Words the whole house shares. Standard library only; docs/glossary.md says what each means."""

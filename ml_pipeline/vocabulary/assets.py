@@ -1,0 +1,5 @@
+"""Names of the assets that wake jobs. They only wake: which hours may be read is in ``quality_verdicts``."""
+
+FACTS = "facts"
+TRUSTED_FACTS = "trusted_facts"
+MODELS = "models"

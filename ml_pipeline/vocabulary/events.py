@@ -1,0 +1,26 @@
+"""Types of events in the log, and what their ``data`` holds. The online module writes them, the projection reads them.
+
+``turn``        one message: ``turn`` (from 0, counts every message), ``role``, ``content`` (redacted), ``language``
+``prediction``  one answer of one version: ``turn``, ``task``, ``mode``, ``version``, ``probabilities`` ({label: p}),
+                ``labels`` (those predicted), ``is_served``, ``latency_ms``, ``feature_revision``, ``feature_digest``,
+                ``context`` (what features saw), ``tracking_id``; ``raw`` where it came from the caller. With
+                ``is_fallback`` or ``error`` it is no prediction: stored, never projected
+``outcome``     ``outcome``, ``conversion_value``, ``currency``, ``tier_selected``, ``satisfaction``,
+                ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted)
+``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``
+``error``       a counted refusal or failure: ``reason``, ``where``, ``count``
+Any other type is the agent's own; it stays in the log.
+
+Every event of a conversation may carry ``conversation``: ``language``, ``program``, ``platform``, ``age_band``,
+``customer_key``; the projection keeps the latest known of each.
+"""
+
+TURN = "turn"
+PREDICTION = "prediction"
+OUTCOME = "outcome"
+LABEL = "label"
+ERROR = "error"
+
+CATEGORIES = {TURN: "conversation", PREDICTION: "prediction", OUTCOME: "outcome", LABEL: "feedback", ERROR: "system"}
+AGENT_CATEGORY = "agent"
+"""Category of every event type the pipeline does not know."""

@@ -1,0 +1,573 @@
+-- The whole schema of the database `ml_pipeline`, readable from top to bottom.
+-- Migrations (sql/migrations/) lead to the same result; tests/integration proves it.
+-- Times are timestamptz, intervals half-open, UTC. Needs PostgreSQL 16 or later and no extension.
+-- Expects the roles ml_capture, ml_jobs and ml_dashboards (sql/roles.sql).
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Ids that carry time
+-- ---------------------------------------------------------------------------------------------
+
+-- The smallest UUID whose leading 48 bits are the millisecond of `at`: bounds a range of UUIDv7 ids.
+CREATE FUNCTION uuid_floor(at timestamptz) RETURNS uuid
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN rpad(lpad(to_hex(floor(extract(epoch FROM at) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
+
+-- The millisecond that a UUIDv7 carries.
+CREATE FUNCTION uuid_time(id uuid) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN timestamptz '1970-01-01 00:00:00+00'
+    + ('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint * interval '1 millisecond';
+
+
+-- ---------------------------------------------------------------------------------------------
+-- The log: what happened, append-only, one door
+-- ---------------------------------------------------------------------------------------------
+
+-- The specification's event table. Partitioned by day on the id, whose leading bits are the event's time,
+-- so that the id alone stays the key. Bound queries by id (uuid_floor), never by timestamp alone.
+CREATE TABLE ml_tracking_events (
+    id              uuid         PRIMARY KEY,
+    conversation_id uuid,
+    event_type      varchar(50)  NOT NULL,
+    event_category  varchar(50)  NOT NULL,
+    timestamp       timestamptz  NOT NULL,
+    data            jsonb        NOT NULL,
+    created_at      timestamptz  NOT NULL DEFAULT now(),
+    client_id       text,                     -- the id as the caller gave it, where it was no UUIDv7 of ours
+    source          text         NOT NULL DEFAULT 'agent',
+    writer          uuid         NOT NULL,
+    sequence        bigint       NOT NULL
+) PARTITION BY RANGE (id);
+CREATE INDEX ml_tracking_events_conversation ON ml_tracking_events (conversation_id, id);
+CREATE INDEX ml_tracking_events_type ON ml_tracking_events (event_type, id);
+
+-- One row per committed batch: the ids it stored. Consumed by the projection (delete … returning).
+CREATE TABLE log_ledger (
+    entry      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ids        uuid[]      NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Conservation per writer: accepted (= accepted_sequence) = stored + duplicate + rejected + quarantined + dropped + spooled.
+CREATE TABLE capture_writers (
+    writer            uuid        PRIMARY KEY,
+    offered           bigint      NOT NULL DEFAULT 0,
+    refused           jsonb       NOT NULL DEFAULT '{}',
+    accepted_sequence bigint      NOT NULL DEFAULT 0,
+    shipped_sequence  bigint      NOT NULL DEFAULT 0,
+    stored            bigint      NOT NULL DEFAULT 0,
+    duplicate         bigint      NOT NULL DEFAULT 0,
+    rejected          bigint      NOT NULL DEFAULT 0,
+    quarantined       bigint      NOT NULL DEFAULT 0,
+    dropped           bigint      NOT NULL DEFAULT 0,
+    first_seen        timestamptz NOT NULL DEFAULT now(),
+    reported_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Records the door would not take, with the reason. They never stop the queue.
+CREATE TABLE rejected_events (
+    writer      uuid        NOT NULL,
+    sequence    bigint      NOT NULL,
+    reason      text        NOT NULL,
+    line        jsonb       NOT NULL,
+    rejected_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (writer, sequence)
+);
+
+-- Events outside [now - retention, now + lead] are refused as time_out_of_range.
+CREATE TABLE log_limits (
+    only_row  boolean  PRIMARY KEY DEFAULT true CHECK (only_row),
+    retention interval NOT NULL DEFAULT '400 days',
+    lead      interval NOT NULL DEFAULT '2 days'
+);
+INSERT INTO log_limits DEFAULT VALUES;
+
+-- Makes the day partition of `parent` where it is missing. LIKE, then ATTACH, waits for no reader.
+-- Bounds are ids for the log, times for the facts.
+CREATE FUNCTION ensure_day_partition(parent text, day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    child text := parent || to_char(day, '_YYYYMMDD');
+    low   timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    high  timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+    IF to_regclass(child) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    PERFORM pg_advisory_xact_lock(hashtext('ensure_day_partition'), hashtext(parent));
+    IF to_regclass(child) IS NOT NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);
+    IF parent = 'ml_tracking_events' THEN
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                       parent, child, uuid_floor(low), uuid_floor(high));
+    ELSE
+        EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                       parent, child, low, high);
+    END IF;
+END $$;
+
+-- The one door into the log. `batch` is an array of
+--   {id, conversation_id, event_type, event_category, timestamp, data, client_id, source, writer, sequence}.
+-- Stores what is new, rejects what is out of range, writes one ledger entry and moves the writers' counters, all in
+-- the caller's transaction. Sending a batch again changes nothing: ids already known are skipped, and counters only
+-- move for sequences above the writer's shipped_sequence.
+-- Returns {"stored": n, "duplicate": n, "rejected": n}, counted over all lines of the batch.
+CREATE FUNCTION append_events(batch jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    oldest timestamptz;
+    latest timestamptz;
+    counts jsonb;
+BEGIN
+    SELECT now() - retention, now() + lead INTO oldest, latest FROM log_limits;
+
+    PERFORM ensure_day_partition('ml_tracking_events', day)
+    FROM (SELECT DISTINCT (l.timestamp AT TIME ZONE 'UTC')::date AS day
+          FROM jsonb_to_recordset(batch) AS l(timestamp timestamptz)
+          WHERE l.timestamp >= oldest AND l.timestamp < latest) AS days
+    ORDER BY day;
+
+    WITH line AS MATERIALIZED (
+        SELECT l.*,
+               row_number() OVER (PARTITION BY l.id ORDER BY l.sequence) AS occurrence,
+               CASE
+                   WHEN l.id IS NULL OR l.event_type IS NULL OR l.event_category IS NULL OR l.data IS NULL
+                       THEN 'missing_field'
+                   WHEN length(l.event_type) > 50 OR length(l.event_category) > 50 THEN 'name_too_long'
+                   WHEN l.timestamp IS NULL OR l.timestamp < oldest OR l.timestamp >= latest
+                       THEN 'time_out_of_range'
+                   WHEN uuid_time(l.id) <> date_trunc('milliseconds', l.timestamp) THEN 'id_time_mismatch'
+               END AS reason
+        FROM jsonb_to_recordset(batch) AS l(
+            id uuid, conversation_id uuid, event_type text, event_category text, timestamp timestamptz, data jsonb,
+            client_id text, source text, writer uuid, sequence bigint)
+    ), stored AS (
+        INSERT INTO ml_tracking_events (id, conversation_id, event_type, event_category, timestamp, data, client_id,
+                                        source, writer, sequence)
+        SELECT id, conversation_id, event_type, event_category, timestamp, data, client_id,
+               coalesce(source, 'agent'), writer, sequence
+        FROM line
+        WHERE reason IS NULL AND occurrence = 1
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id
+    ), entry AS (
+        INSERT INTO log_ledger (ids)
+        SELECT array_agg(id) FROM stored HAVING count(*) > 0
+    ), rejected AS (
+        INSERT INTO rejected_events (writer, sequence, reason, line)
+        SELECT writer, sequence, reason,
+               jsonb_build_object('id', id, 'conversation_id', conversation_id, 'event_type', event_type,
+                                  'event_category', event_category, 'timestamp', timestamp, 'data', data)
+        FROM line
+        WHERE reason IS NOT NULL
+        ON CONFLICT DO NOTHING
+    ), fate AS (
+        SELECT line.writer, line.sequence, line.reason IS NOT NULL AS is_rejected,
+               line.reason IS NULL AND stored.id IS NOT NULL AS is_stored
+        FROM line LEFT JOIN stored ON stored.id = line.id AND line.occurrence = 1
+    ), tally AS (
+        SELECT fate.writer,
+               max(fate.sequence) AS shipped_sequence,
+               count(*) FILTER (WHERE is_stored) AS stored,
+               count(*) FILTER (WHERE is_rejected) AS rejected,
+               count(*) FILTER (WHERE NOT is_stored AND NOT is_rejected) AS duplicate
+        FROM fate LEFT JOIN capture_writers AS known ON known.writer = fate.writer
+        WHERE fate.sequence > coalesce(known.shipped_sequence, 0)
+        GROUP BY fate.writer
+    ), counted AS (
+        INSERT INTO capture_writers AS known (writer, accepted_sequence, shipped_sequence, stored, duplicate, rejected)
+        SELECT writer, shipped_sequence, shipped_sequence, stored, duplicate, rejected FROM tally
+        ON CONFLICT (writer) DO UPDATE
+        SET accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
+            shipped_sequence = greatest(known.shipped_sequence, excluded.shipped_sequence),
+            stored = known.stored + excluded.stored,
+            duplicate = known.duplicate + excluded.duplicate,
+            rejected = known.rejected + excluded.rejected
+    )
+    SELECT jsonb_build_object(
+               'stored', count(*) FILTER (WHERE is_stored),
+               'duplicate', count(*) FILTER (WHERE NOT is_stored AND NOT is_rejected),
+               'rejected', count(*) FILTER (WHERE is_rejected))
+    INTO counts
+    FROM fate;
+    RETURN counts;
+END $$;
+
+-- Keeps one record that no batch can carry (its JSON or types are broken), under its writer and sequence.
+CREATE FUNCTION reject_event(by_writer uuid, at_sequence bigint, because text, raw text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO rejected_events (writer, sequence, reason, line)
+    VALUES (by_writer, at_sequence, because, to_jsonb(raw))
+    ON CONFLICT DO NOTHING;
+    INSERT INTO capture_writers AS known (writer, accepted_sequence, shipped_sequence, rejected)
+    VALUES (by_writer, at_sequence, at_sequence, 1)
+    ON CONFLICT (writer) DO UPDATE
+    SET accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
+        shipped_sequence = excluded.shipped_sequence,
+        rejected = known.rejected + 1
+    WHERE known.shipped_sequence < excluded.shipped_sequence;
+END $$;
+
+-- A writer says what it was offered, refused, has on disk, dropped and set aside; the door keeps the rest.
+CREATE FUNCTION report_writer(by_writer uuid, offered_calls bigint, refused_calls jsonb, accepted bigint,
+                              quarantined_records bigint, dropped_records bigint) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO capture_writers AS known (writer, offered, refused, accepted_sequence, quarantined, dropped)
+    VALUES (by_writer, offered_calls, refused_calls, accepted, quarantined_records, dropped_records)
+    ON CONFLICT (writer) DO UPDATE
+    SET offered = greatest(known.offered, excluded.offered),
+        refused = excluded.refused,
+        accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
+        quarantined = greatest(known.quarantined, excluded.quarantined),
+        dropped = greatest(known.dropped, excluded.dropped),
+        reported_at = now();
+$$;
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Facts: projections of the log
+-- ---------------------------------------------------------------------------------------------
+
+CREATE TABLE conversations (
+    conversation_id uuid        PRIMARY KEY,
+    client_id       text,
+    source          text        NOT NULL,
+    customer_key    text,
+    started_at      timestamptz NOT NULL,
+    last_event_at   timestamptz NOT NULL,
+    language        text,
+    program         text,
+    platform        text,
+    age_band        text
+);
+CREATE INDEX conversations_started_at ON conversations (started_at);
+
+CREATE TABLE turns (
+    conversation_id uuid        NOT NULL,
+    turn            integer     NOT NULL,
+    at              timestamptz NOT NULL,
+    role            text        NOT NULL,
+    content         text        NOT NULL,
+    event_id        uuid        NOT NULL,
+    PRIMARY KEY (at, conversation_id, turn)
+) PARTITION BY RANGE (at);
+CREATE INDEX turns_conversation ON turns (conversation_id, turn);
+
+-- One row per (conversation, turn, task, mode, version). Probabilities per label; labels are those above threshold.
+CREATE TABLE predictions (
+    conversation_id  uuid             NOT NULL,
+    turn             integer          NOT NULL,
+    task             text             NOT NULL,
+    mode             text             NOT NULL,
+    version          text             NOT NULL,
+    at               timestamptz      NOT NULL,
+    probabilities    jsonb            NOT NULL,
+    labels           text[]           NOT NULL,
+    is_served        boolean          NOT NULL,
+    latency_ms       double precision,
+    feature_revision integer,
+    feature_digest   text,
+    context          jsonb            NOT NULL DEFAULT '{}',
+    event_id         uuid             NOT NULL,
+    PRIMARY KEY (at, conversation_id, turn, task, mode, version)
+) PARTITION BY RANGE (at);
+CREATE INDEX predictions_conversation ON predictions (conversation_id, turn, task, mode, version);
+
+CREATE TABLE outcomes (
+    event_id         uuid        PRIMARY KEY,
+    conversation_id  uuid        NOT NULL,
+    at               timestamptz NOT NULL,
+    learnt_at        timestamptz NOT NULL,
+    outcome          text        NOT NULL,
+    is_sold          boolean     NOT NULL,
+    value            numeric,
+    currency         text,
+    tier             text,
+    satisfaction     double precision,
+    duration_seconds double precision,
+    source           text        NOT NULL
+);
+CREATE INDEX outcomes_conversation ON outcomes (conversation_id);
+CREATE INDEX outcomes_at ON outcomes (at);
+
+-- Truth per (conversation, turn, task); turn is null where the label holds for the whole conversation.
+CREATE TABLE labels (
+    event_id        uuid        PRIMARY KEY,
+    conversation_id uuid        NOT NULL,
+    turn            integer,
+    task            text        NOT NULL,
+    labels          text[]      NOT NULL,
+    source          text        NOT NULL,
+    source_rank     smallint    NOT NULL,   -- 1 human, 2 crm, 3 agent, 4 derived: the lowest wins
+    at              timestamptz NOT NULL,
+    learnt_at       timestamptz NOT NULL,
+    value           numeric,
+    currency        text,
+    supersedes      uuid
+);
+CREATE INDEX labels_conversation ON labels (conversation_id, task, turn);
+CREATE INDEX labels_at ON labels (at);
+
+-- Which hours of which facts changed, one row per consumer; a consumer deletes its rows in the transaction that
+-- writes its result.
+CREATE TABLE fact_consumers (consumer text PRIMARY KEY);
+INSERT INTO fact_consumers VALUES ('quality'), ('rollups'), ('feedback');
+
+CREATE TABLE changed_hours (
+    change     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    consumer   text        NOT NULL REFERENCES fact_consumers,
+    table_name text        NOT NULL,
+    hour       timestamptz NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX changed_hours_consumer ON changed_hours (consumer, hour);
+
+-- The outcome that holds per conversation: the latest learnt.
+CREATE VIEW current_outcomes AS
+SELECT DISTINCT ON (conversation_id) *
+FROM outcomes
+ORDER BY conversation_id, learnt_at DESC, event_id DESC;
+
+-- The label that holds per (conversation, turn, task): best source, then latest learnt. The sale itself is a label of
+-- the task `conversion`, derived from the outcome at the rank of the agent that reported it.
+CREATE VIEW current_labels AS
+SELECT DISTINCT ON (conversation_id, task, turn) *
+FROM (
+    SELECT conversation_id, turn, task, labels, source, source_rank, at, learnt_at, value, currency, event_id
+    FROM labels
+    UNION ALL
+    SELECT conversation_id, NULL, 'conversion', CASE WHEN is_sold THEN ARRAY['sold'] ELSE ARRAY[]::text[] END,
+           'agent', 3::smallint, at, learnt_at, value, currency, event_id
+    FROM outcomes
+) AS known
+ORDER BY conversation_id, task, turn, source_rank, learnt_at DESC, event_id DESC;
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Trust: which hours may be read
+-- ---------------------------------------------------------------------------------------------
+
+-- facts_version counts the projection's changes of the hour; a verdict holds for the version it judged.
+CREATE TABLE quality_verdicts (
+    hour          timestamptz PRIMARY KEY,
+    facts_version bigint      NOT NULL DEFAULT 1,
+    state         text        NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'trusted', 'held', 'released')),
+    reason        text,
+    judged_at     timestamptz
+);
+
+CREATE VIEW trusted_hours AS
+SELECT hour FROM quality_verdicts WHERE state IN ('trusted', 'released');
+
+CREATE TABLE quality_results (
+    result         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    judged_at      timestamptz NOT NULL,
+    window_start   timestamptz NOT NULL,
+    window_end     timestamptz NOT NULL,
+    table_name     text        NOT NULL,
+    expectation    text        NOT NULL,
+    severity       text        NOT NULL CHECK (severity IN ('critical', 'warning')),
+    has_passed     boolean     NOT NULL,
+    observed       jsonb       NOT NULL,
+    failing_events uuid[]      NOT NULL DEFAULT '{}'   -- at most 100
+);
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Derived from facts: metrics, errors, drift, patterns
+-- ---------------------------------------------------------------------------------------------
+
+-- One metric of one hour. task, mode and version are '' where the metric has none.
+CREATE TABLE metric_rollups (
+    hour      timestamptz      NOT NULL,
+    metric    text             NOT NULL,
+    task      text             NOT NULL DEFAULT '',
+    mode      text             NOT NULL DEFAULT '',
+    version   text             NOT NULL DEFAULT '',
+    value     double precision,
+    n         bigint           NOT NULL,
+    histogram jsonb,                          -- sparse, 10 % log buckets: {"bucket": count}
+    PRIMARY KEY (hour, metric, task, mode, version)
+);
+
+CREATE TABLE prediction_errors (
+    conversation_id uuid             NOT NULL,
+    turn            integer          NOT NULL,
+    task            text             NOT NULL,
+    mode            text             NOT NULL,
+    version         text             NOT NULL,
+    kind            text             NOT NULL,
+    label           text             NOT NULL,
+    at              timestamptz      NOT NULL,
+    probability     double precision,
+    loss            double precision NOT NULL,
+    label_source    text             NOT NULL,
+    PRIMARY KEY (at, conversation_id, turn, task, mode, version, kind, label)
+);
+
+-- Every drift check of a window; the findings are those that drifted.
+CREATE TABLE drift_checks (
+    window_start    timestamptz      NOT NULL,
+    window_end      timestamptz      NOT NULL,
+    reference_start timestamptz      NOT NULL,
+    kind            text             NOT NULL CHECK (kind IN ('data', 'prediction', 'label', 'performance')),
+    subject         text             NOT NULL,
+    psi             double precision,
+    test            text             NOT NULL,
+    statistic       double precision NOT NULL,
+    p_value         double precision NOT NULL,
+    has_drifted     boolean          NOT NULL,
+    severity        text             NOT NULL CHECK (severity IN ('none', 'warning', 'critical')),
+    headline        text             NOT NULL,
+    evidence        jsonb            NOT NULL,
+    checked_at      timestamptz      NOT NULL,
+    PRIMARY KEY (window_end, kind, subject)
+);
+
+CREATE VIEW drift_findings AS SELECT * FROM drift_checks WHERE has_drifted;
+
+-- The specification's table of recognised patterns.
+CREATE TABLE pattern_recognitions (
+    id           uuid             PRIMARY KEY,
+    pattern_type varchar(100)     NOT NULL,
+    pattern_data jsonb            NOT NULL,
+    confidence   double precision NOT NULL,
+    occurrences  integer          NOT NULL,
+    first_seen   timestamptz      NOT NULL,
+    last_seen    timestamptz      NOT NULL,
+    created_at   timestamptz      NOT NULL DEFAULT now()
+);
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Records: acts of people and clocks, never rebuilt, never edited
+-- ---------------------------------------------------------------------------------------------
+
+-- The specification's table of experiments.
+CREATE TABLE ml_experiments (
+    id              uuid         PRIMARY KEY,
+    name            varchar(255) NOT NULL,
+    experiment_type varchar(50)  NOT NULL,
+    status          varchar(50)  NOT NULL,
+    config          jsonb        NOT NULL,
+    metrics         jsonb        NOT NULL DEFAULT '{}',
+    results         jsonb        NOT NULL DEFAULT '{}',
+    created_at      timestamptz  NOT NULL DEFAULT now(),
+    completed_at    timestamptz
+);
+
+CREATE TABLE decisions (
+    decision   uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    decided_at timestamptz NOT NULL DEFAULT now(),
+    kind       text        NOT NULL,
+    task       text        NOT NULL,
+    mode       text        NOT NULL,
+    version    text        NOT NULL,
+    verdict    text        NOT NULL,
+    reason     text        NOT NULL,
+    evidence   jsonb       NOT NULL,
+    actor      text        NOT NULL
+);
+
+-- An exported model, by the SHA-256 of its content.
+CREATE TABLE model_bundles (
+    digest     text        PRIMARY KEY,
+    task       text        NOT NULL,
+    mode       text        NOT NULL,
+    version    text        NOT NULL,
+    content    bytea       NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- One row per state a version was in; until is null while it holds. The truth of who is champion.
+CREATE TABLE model_rollouts (
+    rollout       bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    task          text             NOT NULL,
+    mode          text             NOT NULL,
+    version       text             NOT NULL,
+    state         text             NOT NULL
+        CHECK (state IN ('candidate', 'shadow', 'canary', 'champion', 'retired', 'rejected', 'rolled_back')),
+    traffic_share double precision NOT NULL DEFAULT 0 CHECK (traffic_share BETWEEN 0 AND 1),
+    digest        text             REFERENCES model_bundles,
+    decision      uuid             NOT NULL REFERENCES decisions,
+    since         timestamptz      NOT NULL DEFAULT now(),
+    until         timestamptz
+);
+CREATE UNIQUE INDEX model_rollouts_one_champion ON model_rollouts (task, mode)
+WHERE state = 'champion' AND until IS NULL;
+CREATE UNIQUE INDEX model_rollouts_one_state ON model_rollouts (task, mode, version) WHERE until IS NULL;
+
+CREATE TABLE policy_snapshots (
+    epoch        integer     NOT NULL,
+    n            bigint      NOT NULL,
+    document     jsonb       NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (epoch, n)
+);
+
+-- What agents obey now.
+CREATE VIEW policy AS
+SELECT epoch, n, document, published_at FROM policy_snapshots ORDER BY epoch DESC, n DESC LIMIT 1;
+
+-- Composes the policy from the rollouts, in the caller's transaction, and tells listening agents at its commit.
+-- Returns the number of the snapshot within its epoch.
+CREATE FUNCTION publish_policy() RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    this_epoch integer;
+    next_n     bigint;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('publish_policy'));
+    SELECT coalesce(max(epoch), 1) INTO this_epoch FROM policy_snapshots;
+    SELECT coalesce(max(n), 0) + 1 INTO next_n FROM policy_snapshots WHERE epoch = this_epoch;
+    INSERT INTO policy_snapshots (epoch, n, document)
+    SELECT this_epoch, next_n, jsonb_build_object(
+        'schema', 1, 'epoch', this_epoch, 'n', next_n,
+        'models', coalesce(jsonb_agg(jsonb_build_object(
+            'task', task, 'mode', mode, 'version', version, 'state', state,
+            'traffic_share', traffic_share, 'digest', digest) ORDER BY task, mode, version), '[]'))
+    FROM model_rollouts
+    WHERE until IS NULL AND state IN ('shadow', 'canary', 'champion') AND digest IS NOT NULL;
+    PERFORM pg_notify('policy', this_epoch || '.' || next_n);
+    RETURN next_n;
+END $$;
+
+-- A replayed source: how far its times were shifted so that its last event was now.
+CREATE TABLE replayed_sources (
+    source        text        PRIMARY KEY,
+    is_simulated  boolean     NOT NULL,
+    shift         interval    NOT NULL,
+    first_at      timestamptz NOT NULL,   -- after the shift
+    last_at       timestamptz NOT NULL,
+    replayed_at   timestamptz NOT NULL DEFAULT now()
+);
+
+
+-- ---------------------------------------------------------------------------------------------
+-- Reads of the online module's facade, and who may do what
+-- ---------------------------------------------------------------------------------------------
+
+CREATE VIEW facade_events AS
+SELECT id, conversation_id, event_type, event_category, timestamp, data, client_id FROM ml_tracking_events;
+
+CREATE VIEW facade_writers AS SELECT * FROM capture_writers;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
+
+GRANT EXECUTE ON FUNCTION uuid_floor(timestamptz), uuid_time(uuid) TO ml_capture, ml_jobs, ml_dashboards;
+
+GRANT EXECUTE ON FUNCTION append_events(jsonb), reject_event(uuid, bigint, text, text),
+    report_writer(uuid, bigint, jsonb, bigint, bigint, bigint) TO ml_capture;
+GRANT SELECT ON policy, model_bundles, facade_events, facade_writers TO ml_capture;
+
+GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy() TO ml_jobs;
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO ml_jobs, ml_dashboards;
+GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, changed_hours,
+    quality_verdicts, quality_results, metric_rollups, prediction_errors, drift_checks, pattern_recognitions,
+    replayed_sources TO ml_jobs;
+GRANT INSERT, UPDATE ON model_rollouts, ml_experiments TO ml_jobs;
+GRANT INSERT ON decisions, model_bundles TO ml_jobs;
