@@ -1,16 +1,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
 from ml_pipeline.errors import DatabaseError
 from ml_pipeline.settings import load_settings
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as Transaction  # noqa: N812 - the connection is the transaction
+    from psycopg2.extensions import connection
     from sqlalchemy import Engine
-else:
-    Transaction = Any
+
+Transaction: TypeAlias = "connection"
+"""An open transaction: a psycopg2 connection whose commit belongs to the job."""
 
 
 @cache
