@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ml_pipeline.errors import DatabaseError
 from ml_pipeline.settings import load_settings
@@ -50,7 +50,7 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     except OperationalError as error:
         raise DatabaseError(f"cannot reach Postgres: {error.orig}; start the stack with `make run`") from error
     try:
-        yield pooled.driver_connection  # type: ignore[misc] - a checked-out connection is never None
+        yield cast("Transaction", pooled.driver_connection)
         pooled.commit()
     except BaseException:
         pooled.rollback()
