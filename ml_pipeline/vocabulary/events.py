@@ -7,7 +7,8 @@
                 ``is_fallback`` or ``error`` it is no prediction: stored, never projected
 ``outcome``     ``outcome``, ``conversion_value``, ``currency``, ``tier_selected``, ``satisfaction``,
                 ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted)
-``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``
+``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``.
+                ``labels`` [] says that none holds; a turn without a label event is unknown, not negative
 ``error``       a counted refusal or failure: ``reason``, ``where``, ``count``
 Any other type is the agent's own; it stays in the log.
 

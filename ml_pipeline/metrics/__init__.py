@@ -1,0 +1,1 @@
+"""What is measured per hour: one metric one file, the rollup over hours, and predictions joined with truth."""
