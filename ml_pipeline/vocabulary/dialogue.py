@@ -2,6 +2,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ml_pipeline.vocabulary.tasks import Task
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -27,7 +29,10 @@ class LateLabel:
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
-    """One conversation of a source, in the source's own time; ``predictions`` are what its agent answered, by turn."""
+    """One conversation of a source, in the source's own time; ``predictions`` are what its agent answered, by turn.
+
+    ``phases`` holds the agent's phase at each message, or nothing where the source knows none.
+    """
 
     conversation_id: str
     messages: tuple[Message, ...]
@@ -41,3 +46,36 @@ class Dialogue:
     @property
     def started_at(self) -> datetime:
         return self.messages[0].at
+
+    @property
+    def ended_at(self) -> datetime:
+        return self.messages[-1].at
+
+    @property
+    def last_event_at(self) -> datetime:
+        """The time of the last thing known of it, late labels included."""
+        return max([self.ended_at, *(label.at for label in self.late_labels)])
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Conversations to replay, oldest first, with the tasks they can teach.
+
+    ``malformed``: (id, reason) of each conversation left out. ``notes``: what a reader of figures should know.
+    """
+
+    name: str
+    is_simulated: bool
+    tasks: tuple[Task, ...]
+    dialogues: tuple[Dialogue, ...]
+    malformed: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def last_event_at(self) -> datetime:
+        return max(dialogue.last_event_at for dialogue in self.dialogues)
+
+
+def oldest_first(dialogues: list[Dialogue]) -> tuple[Dialogue, ...]:
+    """Return the dialogues in order of their start, ties by id."""
+    return tuple(sorted(dialogues, key=lambda dialogue: (dialogue.started_at, dialogue.conversation_id)))
