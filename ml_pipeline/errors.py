@@ -13,6 +13,10 @@ class SourceError(PipelineError):
     """A source of conversations cannot be read."""
 
 
+class DialogueError(SourceError):
+    """One conversation of a source is malformed; the others go through."""
+
+
 class StackError(PipelineError):
     """A part of the embedded stack cannot be started or died."""
 
