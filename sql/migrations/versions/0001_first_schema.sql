@@ -418,10 +418,10 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     GROUP BY f.conversation_id, f.turn, f.task
 $$;
 
--- The predictions of [from_at, to_at) whose truth is known.
+-- The predictions of [from_at, to_at) whose truth is known; with `among`, those of these conversations.
 -- Grain: one row per (conversation, turn, task, mode, version, label of the task). A label that an answer leaves out has
 -- probability 0. Turns are looked up from a day before to seven days after the interval.
-CREATE FUNCTION labelled_predictions(from_at timestamptz, to_at timestamptz, tasks jsonb)
+CREATE FUNCTION labelled_predictions(from_at timestamptz, to_at timestamptz, tasks jsonb, among uuid[] DEFAULT NULL)
 RETURNS TABLE (conversation_id uuid, turn integer, task text, mode text, version text, at timestamptz, label text,
                probability double precision, is_predicted boolean, is_true boolean, label_source text,
                learnt_at timestamptz)
@@ -432,7 +432,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         SELECT p.conversation_id, p.turn, p.task, p.mode, p.version, p.at, p.probabilities, p.labels,
                task.labels AS label_set, CASE WHEN task.scope = 'turn' THEN p.turn ELSE -1 END AS truth_turn
         FROM predictions AS p JOIN task ON task.name = p.task
-        WHERE p.at >= from_at AND p.at < to_at
+        WHERE p.at >= from_at AND p.at < to_at AND (among IS NULL OR p.conversation_id = ANY (among))
     )
     SELECT a.conversation_id, a.turn, a.task, a.mode, a.version, a.at, label,
            coalesce((a.probabilities ->> label)::double precision, 0), label = ANY (a.labels),
@@ -517,8 +517,8 @@ CREATE TABLE drift_checks (
     subject         text             NOT NULL,
     psi             double precision,
     test            text             NOT NULL,
-    statistic       double precision NOT NULL,
-    p_value         double precision NOT NULL,
+    statistic       double precision,          -- null, like p_value: too few rows to test
+    p_value         double precision,
     has_drifted     boolean          NOT NULL,
     severity        text             NOT NULL CHECK (severity IN ('none', 'warning', 'critical')),
     headline        text             NOT NULL,
@@ -665,7 +665,7 @@ GRANT SELECT ON policy, model_bundles, facade_events, facade_writers TO ml_captu
 
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy() TO ml_jobs;
 GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb),
-    labelled_predictions(timestamptz, timestamptz, jsonb) TO ml_jobs, ml_dashboards;
+    labelled_predictions(timestamptz, timestamptz, jsonb, uuid[]) TO ml_jobs, ml_dashboards;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ml_jobs, ml_dashboards;
 GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, changed_hours,
     quality_verdicts, quality_results, metric_rollups, prediction_errors, drift_checks, pattern_recognitions,
