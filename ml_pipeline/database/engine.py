@@ -16,8 +16,7 @@ Transaction: TypeAlias = "connection"
 
 @cache
 def engine(dsn: str) -> "Engine":
-    """Return the pooled engine of ``dsn``, one per process; connections speak UTC and return rows as dicts."""
-    from psycopg2.extras import RealDictCursor
+    """Return the pooled engine of ``dsn``, one per process; connections speak UTC."""
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
 
@@ -27,7 +26,6 @@ def engine(dsn: str) -> "Engine":
         pool_pre_ping=True,
         pool_size=2,
         connect_args={
-            "cursor_factory": RealDictCursor,
             "connect_timeout": 10,
             "options": "-c timezone=UTC",
             "application_name": "ml-pipeline",
@@ -37,11 +35,12 @@ def engine(dsn: str) -> "Engine":
 
 @contextmanager
 def transaction(dsn: str | None = None) -> Iterator[Transaction]:
-    """Open a transaction as the jobs role; commit at the end, roll back on any error.
+    """Open a transaction as the jobs role, rows as dicts; commit at the end, roll back on any error.
 
     Raises:
         DatabaseError: if Postgres cannot be reached.
     """
+    from psycopg2.extras import RealDictCursor
     from sqlalchemy.exc import OperationalError
 
     target = dsn or load_settings().jobs_dsn
@@ -49,8 +48,10 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
         pooled = engine(target).raw_connection()
     except OperationalError as error:
         raise DatabaseError(f"cannot reach Postgres: {error.orig}; start the stack with `make run`") from error
+    tx = cast("Transaction", pooled.driver_connection)
+    tx.cursor_factory = RealDictCursor  # only now: SQLAlchemy reads the server's version by position
     try:
-        yield cast("Transaction", pooled.driver_connection)
+        yield tx
         pooled.commit()
     except BaseException:
         pooled.rollback()
