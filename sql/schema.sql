@@ -242,7 +242,8 @@ CREATE TABLE conversations (
     language        text,
     program         text,
     platform        text,
-    age_band        text
+    age_band        text,
+    told_by         jsonb       NOT NULL DEFAULT '{}'   -- which event told each attribute: the latest holds
 );
 CREATE INDEX conversations_started_at ON conversations (started_at);
 
@@ -253,9 +254,9 @@ CREATE TABLE turns (
     role            text        NOT NULL,
     content         text        NOT NULL,
     event_id        uuid        NOT NULL,
-    PRIMARY KEY (at, conversation_id, turn)
+    PRIMARY KEY (conversation_id, turn, at)
 ) PARTITION BY RANGE (at);
-CREATE INDEX turns_conversation ON turns (conversation_id, turn);
+CREATE INDEX turns_at ON turns USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 
 -- One row per (conversation, turn, task, mode, version). Probabilities per label; labels are those above threshold.
 CREATE TABLE predictions (
@@ -273,9 +274,9 @@ CREATE TABLE predictions (
     feature_digest   text,
     context          jsonb            NOT NULL DEFAULT '{}',
     event_id         uuid             NOT NULL,
-    PRIMARY KEY (at, conversation_id, turn, task, mode, version)
+    PRIMARY KEY (conversation_id, turn, task, mode, version, at)
 ) PARTITION BY RANGE (at);
-CREATE INDEX predictions_conversation ON predictions (conversation_id, turn, task, mode, version);
+CREATE INDEX predictions_at ON predictions USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 
 CREATE TABLE outcomes (
     event_id         uuid        PRIMARY KEY,
