@@ -96,7 +96,8 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('ensure_day_partition'), hashtext(parent));
-    IF to_regclass(child) IS NOT NULL THEN
+    -- Not to_regclass again: it would answer from a cache that has not heard of what we waited for.
+    IF EXISTS (SELECT FROM pg_class WHERE relname = child AND relnamespace = 'public'::regnamespace) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING ALL)', child, parent);

@@ -23,6 +23,7 @@ _WRITER = uuid.UUID("00000000-0000-4000-8000-000000000001")
 
 class HasDsn(Protocol):
     capture_dsn: str
+    owner_dsn: str
 
 
 def after(seconds: float = 0, *, hours: float = 0, days: float = 0) -> datetime:
@@ -122,5 +123,18 @@ def append(database: HasDsn, events: Iterable[Event]) -> dict[str, int]:
             cursor.execute("SELECT append_events(%s)", (json.dumps(list(events)),))
             (counts,) = cursor.fetchone() or ({},)
             return dict(counts)
+    finally:
+        connection.close()
+
+
+def rows(database: HasDsn, statement: str, **parameters: Any) -> list[dict[str, Any]]:
+    """Return what ``statement`` finds, as the owner."""
+    from psycopg2.extras import RealDictCursor
+
+    connection = psycopg2.connect(database.owner_dsn, cursor_factory=RealDictCursor, options="-c timezone=UTC")
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return [dict(row) for row in cursor.fetchall()] if cursor.description else []
     finally:
         connection.close()

@@ -1,0 +1,75 @@
+"""The statements of the projection. Nothing here commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from ml_pipeline.database.engine import Transaction
+from ml_pipeline.database.named_sql import queries
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What ``arrived`` holds. ``low`` and ``high`` lie a day around its events' times."""
+
+    events: int
+    unprojectable: int
+    low: datetime
+    high: datetime
+
+
+def lock(tx: Transaction) -> None:
+    """Wait until no other projector runs."""
+    queries("events").lock(tx)
+
+
+def newest_entry(tx: Transaction) -> int | None:
+    """Return the newest entry of the ledger, None when it is empty."""
+    entry: int | None = queries("events").newest_entry(tx)
+    return entry
+
+
+def consume(tx: Transaction, *, newest: int, events: int) -> str | None:
+    """Take about ``events`` ids off the ledger, as Postgres writes an array; None when nothing waits."""
+    taken: str | None = queries("events").consume(tx, newest=newest, events=events)["ids"]
+    return taken
+
+
+def read_batch(tx: Transaction, ids: str) -> Batch | None:
+    """Read these events once, for all statements that follow; None when the log holds none of them any more."""
+    named = queries("events")
+    named.open_batch(tx)
+    named.read_batch(tx, ids=ids)
+    found = named.describe_batch(tx)
+    return Batch(**found) if found["events"] else None
+
+
+def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[str, int]:
+    """Write the batch's facts; return how many rows of each table it changed."""
+    named = queries("events")
+    bounds = {"low": batch.low, "high": batch.high}
+    named.ensure_partitions(tx)
+    return {
+        "conversations": named.project_conversations(tx),
+        "turns": named.project_turns(tx, **bounds),
+        "predictions": named.project_predictions(tx, **bounds),
+        "outcomes": named.project_outcomes(tx, sold_tiers=list(sold_tiers)),
+        "labels": named.project_labels(tx),
+    }
+
+
+def announce(tx: Transaction) -> int:
+    """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
+    named = queries("events")
+    span = named.reached_span(tx)
+    if span["low"] is not None:
+        named.touch_reached(tx, low=span["low"], high=span["high"])
+    named.record_changed_hours(tx)
+    reopened: int = named.reopen_hours(tx)
+    return reopened
+
+
+def judgement_is_due(tx: Transaction, now: datetime) -> bool:
+    """Tell whether hours wait for judgement and the last judgement is ten minutes old, or an hour closed since."""
+    due: bool = queries("events").judgement_is_due(tx, now=now)
+    return due

@@ -1,0 +1,328 @@
+-- The projection of the log to facts. One batch is one transaction; `arrived` and `touched` live as long as it does.
+
+-- name: lock()$
+-- One projector at a time, until the end of the transaction.
+SELECT pg_advisory_xact_lock(hashtext('ingest_events'))::text;
+
+-- name: newest_entry()$
+SELECT max(entry) FROM log_ledger;
+
+-- name: consume(newest, events)^
+-- Takes the oldest ledger entries up to `newest`, about `events` ids of them; ids is null when there are none.
+-- 500 entries at most are looked at: an entry of 1,000 ids weighs 16 KB.
+WITH waiting AS (
+    SELECT entry, sum(size) OVER (ORDER BY entry) - size AS events_before
+    FROM (SELECT entry, cardinality(ids) AS size FROM log_ledger WHERE entry <= :newest ORDER BY entry LIMIT 500) AS oldest
+), taken AS (
+    DELETE FROM log_ledger
+    WHERE entry IN (SELECT entry FROM waiting WHERE events_before < :events)
+    RETURNING ids
+)
+SELECT array_agg(id)::text AS ids FROM taken CROSS JOIN unnest(taken.ids) AS id;
+
+-- name: open_batch()!
+CREATE TEMPORARY TABLE touched (table_name text NOT NULL, conversation_id uuid NOT NULL, at timestamptz NOT NULL)
+ON COMMIT DROP;
+
+-- name: read_batch(ids)!
+-- The ids come as a parameter, so that the planner opens their partitions only.
+-- fate: fact (becomes a row), kept (stays in the log only), unprojectable (a fact whose payload has a wrong type).
+-- learnt_at: when we came to know it. A replay carries its source time, so there it is the event time itself; live it is
+-- the time of arrival.
+CREATE TEMPORARY TABLE arrived ON COMMIT DROP AS
+SELECT id, conversation_id, event_type, timestamp AS at, source, client_id, data,
+       CASE WHEN source = 'agent' THEN created_at ELSE timestamp END AS learnt_at,
+       CASE
+           WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label') THEN 'kept'
+           WHEN event_type = 'prediction' AND (data ->> 'is_fallback' = 'true' OR data ->> 'error' IS NOT NULL) THEN 'kept'
+           WHEN conversation_id IS NULL THEN 'unprojectable'
+           WHEN coalesce(CASE event_type
+               WHEN 'turn' THEN
+                   pg_input_is_valid(data ->> 'turn', 'integer')
+                   AND jsonb_typeof(data -> 'role') = 'string'
+                   AND jsonb_typeof(data -> 'content') = 'string'
+               WHEN 'prediction' THEN
+                   pg_input_is_valid(data ->> 'turn', 'integer')
+                   AND jsonb_typeof(data -> 'task') = 'string'
+                   AND data ->> 'mode' IN ('detect', 'anticipate')
+                   AND jsonb_typeof(data -> 'version') = 'string'
+                   AND jsonb_typeof(data -> 'probabilities') = 'object'
+                   AND NOT EXISTS (
+                       SELECT
+                       FROM jsonb_each(CASE jsonb_typeof(data -> 'probabilities')
+                                       WHEN 'object' THEN data -> 'probabilities' END) AS answer(label, p)
+                       WHERE jsonb_typeof(p) <> 'number' OR NOT pg_input_is_valid(p::text, 'double precision'))
+                   AND jsonb_typeof(data -> 'labels') = 'array'
+                   AND NOT jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true)
+               WHEN 'outcome' THEN
+                   jsonb_typeof(data -> 'outcome') = 'string'
+                   AND coalesce(jsonb_typeof(data -> 'conversion_value'), 'null') IN ('number', 'null')
+               WHEN 'label' THEN
+                   jsonb_typeof(data -> 'task') = 'string'
+                   AND data ->> 'source' IN ('human', 'crm', 'agent', 'derived')
+                   AND jsonb_typeof(data -> 'labels') = 'array'
+                   AND NOT jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true)
+                   AND coalesce(pg_input_is_valid(data ->> 'turn', 'integer'), true)
+           END, false) THEN 'fact'
+           ELSE 'unprojectable'
+       END AS fate
+FROM ml_tracking_events
+WHERE id = ANY (:ids::uuid[]);
+
+-- name: describe_batch()^
+-- The reach of the batch (a day around it), and what is in it.
+SELECT min(at) - interval '1 day' AS low, max(at) + interval '1 day' AS high, count(*) AS events,
+       count(*) FILTER (WHERE fate = 'unprojectable') AS unprojectable
+FROM arrived;
+
+-- name: ensure_partitions()!
+SELECT ensure_day_partition(table_name, day)
+FROM (SELECT DISTINCT event_type || 's' AS table_name, (at AT TIME ZONE 'UTC')::date AS day
+      FROM arrived
+      WHERE fate = 'fact' AND event_type IN ('turn', 'prediction')) AS days
+ORDER BY table_name, day;
+
+-- name: project_conversations()!
+-- Turns, predictions and events of the agent itself make a conversation; outcomes, labels and errors do not, so that one
+-- without a conversation shows. Each attribute is as the latest event told it, in whatever order events arrive.
+WITH told AS (
+    SELECT conversation_id, id AS event_id, at, source, client_id,
+           CASE jsonb_typeof(data -> 'conversation') WHEN 'object' THEN data -> 'conversation' ELSE '{}' END AS attributes
+    FROM arrived
+    WHERE conversation_id IS NOT NULL AND event_type NOT IN ('outcome', 'label', 'error')
+), span AS (
+    SELECT conversation_id, min(at) AS started_at, max(at) AS last_event_at, (array_agg(source ORDER BY event_id))[1] AS source,
+           (array_agg(client_id ORDER BY event_id) FILTER (WHERE client_id IS NOT NULL))[1] AS client_id
+    FROM told
+    GROUP BY conversation_id
+), attribute AS (
+    SELECT DISTINCT ON (conversation_id, name) conversation_id, name, value, event_id
+    FROM (SELECT conversation_id, name, value, event_id
+          FROM told CROSS JOIN jsonb_each_text(attributes) AS said(name, value)
+          WHERE name IN ('language', 'program', 'platform', 'age_band', 'customer_key') AND value IS NOT NULL
+          UNION ALL
+          SELECT known.conversation_id, name, to_jsonb(known) ->> name, event_id::uuid
+          FROM span JOIN conversations AS known USING (conversation_id)
+          CROSS JOIN jsonb_each_text(known.told_by) AS earlier(name, event_id)) AS everything
+    ORDER BY conversation_id, name, event_id DESC
+), attributes AS (
+    SELECT conversation_id, jsonb_object_agg(name, value) AS held, jsonb_object_agg(name, event_id) AS told_by
+    FROM attribute
+    GROUP BY conversation_id
+), fresh AS (
+    SELECT span.conversation_id, coalesce(known.client_id, span.client_id) AS client_id,
+           CASE WHEN known.started_at <= span.started_at THEN known.source ELSE span.source END AS source,
+           least(known.started_at, span.started_at) AS started_at,
+           greatest(known.last_event_at, span.last_event_at) AS last_event_at,
+           coalesce(attributes.held, '{}') AS held, coalesce(attributes.told_by, '{}') AS told_by,
+           known.started_at AS was_started_at
+    FROM span
+    LEFT JOIN attributes USING (conversation_id)
+    LEFT JOIN conversations AS known USING (conversation_id)
+), made AS (
+    INSERT INTO conversations AS known (conversation_id, client_id, source, customer_key, started_at, last_event_at,
+                                        language, program, platform, age_band, told_by)
+    SELECT conversation_id, client_id, source, held ->> 'customer_key', started_at, last_event_at,
+           held ->> 'language', held ->> 'program', held ->> 'platform', held ->> 'age_band', told_by
+    FROM fresh
+    ORDER BY conversation_id
+    ON CONFLICT (conversation_id) DO UPDATE
+    SET client_id = excluded.client_id, source = excluded.source, customer_key = excluded.customer_key,
+        started_at = excluded.started_at, last_event_at = excluded.last_event_at, language = excluded.language,
+        program = excluded.program, platform = excluded.platform, age_band = excluded.age_band,
+        told_by = excluded.told_by
+    WHERE known IS DISTINCT FROM excluded
+    RETURNING conversation_id
+), moved AS (
+    -- An hour changes when a conversation starts in it, leaves it or is described otherwise; that it goes on does not.
+    SELECT fresh.conversation_id, fresh.started_at, fresh.was_started_at
+    FROM fresh JOIN made USING (conversation_id) LEFT JOIN conversations AS known USING (conversation_id)
+    WHERE known.started_at IS DISTINCT FROM fresh.started_at
+       OR (known.language, known.program, known.platform, known.age_band, known.customer_key) IS DISTINCT FROM
+          (held ->> 'language', held ->> 'program', held ->> 'platform', held ->> 'age_band', held ->> 'customer_key')
+)
+INSERT INTO touched
+SELECT 'conversations', conversation_id, at
+FROM moved CROSS JOIN LATERAL (VALUES (started_at), (was_started_at)) AS times(at)
+WHERE at IS NOT NULL;
+
+-- name: project_turns(low, high)!
+-- A turn is unique per conversation whatever its time says; of several events that tell it the earliest holds.
+WITH said AS MATERIALIZED (
+    SELECT DISTINCT ON (conversation_id, turn)
+           conversation_id, (data ->> 'turn')::integer AS turn, at, data ->> 'role' AS role,
+           data ->> 'content' AS content, id AS event_id
+    FROM arrived
+    WHERE fate = 'fact' AND event_type = 'turn'
+    ORDER BY conversation_id, turn, event_id
+), displaced AS (
+    DELETE FROM turns AS known
+    USING said
+    WHERE known.conversation_id = said.conversation_id AND known.turn = said.turn
+      AND known.at >= :low AND known.at < :high
+      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
+      AND known.at <> said.at AND known.event_id > said.event_id
+    RETURNING known.conversation_id, known.at
+), made AS (
+    INSERT INTO turns AS known (conversation_id, turn, at, role, content, event_id)
+    SELECT conversation_id, turn, at, role, content, event_id
+    FROM said
+    WHERE NOT EXISTS (
+        SELECT
+        FROM turns AS earlier
+        WHERE earlier.conversation_id = said.conversation_id AND earlier.turn = said.turn
+          AND earlier.at >= :low AND earlier.at < :high
+          AND earlier.at >= said.at - interval '1 day' AND earlier.at <= said.at + interval '1 day'
+          AND earlier.at <> said.at AND earlier.event_id <= said.event_id)
+    ON CONFLICT (at, conversation_id, turn) DO UPDATE
+    SET role = excluded.role, content = excluded.content, event_id = excluded.event_id
+    WHERE excluded.event_id < known.event_id
+    RETURNING conversation_id, at
+)
+INSERT INTO touched
+SELECT 'turns', conversation_id, at FROM made
+UNION ALL
+SELECT 'turns', conversation_id, at FROM displaced;
+
+-- name: project_predictions(low, high)!
+-- One answer of a version to a turn is one prediction, however often and whenever it is told; the earliest event holds.
+WITH said AS MATERIALIZED (
+    SELECT DISTINCT ON (conversation_id, turn, task, mode, version)
+           conversation_id, (data ->> 'turn')::integer AS turn, data ->> 'task' AS task, data ->> 'mode' AS mode,
+           data ->> 'version' AS version, at, data -> 'probabilities' AS probabilities,
+           ARRAY(SELECT jsonb_array_elements_text(data -> 'labels')) AS labels,
+           coalesce(data ->> 'is_served' = 'true', false) AS is_served,
+           CASE WHEN jsonb_typeof(data -> 'latency_ms') = 'number'
+                 AND pg_input_is_valid(data ->> 'latency_ms', 'double precision')
+                THEN (data ->> 'latency_ms')::double precision END AS latency_ms,
+           CASE WHEN pg_input_is_valid(data ->> 'feature_revision', 'integer')
+                THEN (data ->> 'feature_revision')::integer END AS feature_revision,
+           data ->> 'feature_digest' AS feature_digest,
+           CASE jsonb_typeof(data -> 'context') WHEN 'object' THEN data -> 'context' ELSE '{}' END AS context,
+           id AS event_id
+    FROM arrived
+    WHERE fate = 'fact' AND event_type = 'prediction'
+    ORDER BY conversation_id, turn, task, mode, version, event_id
+), displaced AS (
+    DELETE FROM predictions AS known
+    USING said
+    WHERE known.conversation_id = said.conversation_id AND known.turn = said.turn AND known.task = said.task
+      AND known.mode = said.mode AND known.version = said.version
+      AND known.at >= :low AND known.at < :high
+      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
+      AND known.at <> said.at AND known.event_id > said.event_id
+    RETURNING known.conversation_id, known.at
+), made AS (
+    INSERT INTO predictions AS known (conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
+                                      latency_ms, feature_revision, feature_digest, context, event_id)
+    SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
+           latency_ms, feature_revision, feature_digest, context, event_id
+    FROM said
+    WHERE NOT EXISTS (
+        SELECT
+        FROM predictions AS earlier
+        WHERE earlier.conversation_id = said.conversation_id AND earlier.turn = said.turn
+          AND earlier.task = said.task AND earlier.mode = said.mode AND earlier.version = said.version
+          AND earlier.at >= :low AND earlier.at < :high
+          AND earlier.at >= said.at - interval '1 day' AND earlier.at <= said.at + interval '1 day'
+          AND earlier.at <> said.at AND earlier.event_id <= said.event_id)
+    ON CONFLICT (at, conversation_id, turn, task, mode, version) DO UPDATE
+    SET probabilities = excluded.probabilities, labels = excluded.labels, is_served = excluded.is_served,
+        latency_ms = excluded.latency_ms, feature_revision = excluded.feature_revision,
+        feature_digest = excluded.feature_digest, context = excluded.context, event_id = excluded.event_id
+    WHERE excluded.event_id < known.event_id
+    RETURNING conversation_id, at
+)
+INSERT INTO touched
+SELECT 'predictions', conversation_id, at FROM made
+UNION ALL
+SELECT 'predictions', conversation_id, at FROM displaced;
+
+-- name: project_outcomes(sold_tiers)!
+-- Sold: an explicit value decides (more than 0), else the outcome converted, else a tier that counts as a sale.
+WITH made AS (
+    INSERT INTO outcomes (event_id, conversation_id, at, learnt_at, outcome, is_sold, value, currency, tier,
+                          satisfaction, duration_seconds, source)
+    SELECT id, conversation_id, at, learnt_at, data ->> 'outcome',
+           coalesce((data ->> 'conversion_value')::numeric > 0,
+                    data ->> 'outcome' = 'converted'
+                    OR coalesce(data ->> 'tier_selected' = ANY (:sold_tiers::text[]), false)),
+           (data ->> 'conversion_value')::numeric, data ->> 'currency', data ->> 'tier_selected',
+           CASE WHEN jsonb_typeof(data -> 'satisfaction') = 'number'
+                 AND pg_input_is_valid(data ->> 'satisfaction', 'double precision')
+                THEN (data ->> 'satisfaction')::double precision END,
+           CASE WHEN jsonb_typeof(data -> 'duration_seconds') = 'number'
+                 AND pg_input_is_valid(data ->> 'duration_seconds', 'double precision')
+                THEN (data ->> 'duration_seconds')::double precision END,
+           source
+    FROM arrived
+    WHERE fate = 'fact' AND event_type = 'outcome'
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING conversation_id, at
+)
+INSERT INTO touched SELECT 'outcomes', conversation_id, at FROM made;
+
+-- name: project_labels()!
+WITH made AS (
+    INSERT INTO labels (event_id, conversation_id, turn, task, labels, source, source_rank, at, learnt_at, value,
+                        currency, supersedes)
+    SELECT id, conversation_id, (data ->> 'turn')::integer, data ->> 'task',
+           ARRAY(SELECT jsonb_array_elements_text(data -> 'labels')), data ->> 'source',
+           array_position(ARRAY['human', 'crm', 'agent', 'derived'], data ->> 'source'), at, learnt_at,
+           CASE WHEN jsonb_typeof(data -> 'value') = 'number' THEN (data ->> 'value')::numeric END,
+           data ->> 'currency',
+           CASE WHEN pg_input_is_valid(data ->> 'supersedes', 'uuid') THEN (data ->> 'supersedes')::uuid END
+    FROM arrived
+    WHERE fate = 'fact' AND event_type = 'label'
+    ON CONFLICT (event_id) DO NOTHING
+    RETURNING conversation_id, at
+)
+INSERT INTO touched SELECT 'labels', conversation_id, at FROM made;
+
+-- name: reached_span()^
+-- Between which times lie the predictions that the batch says something new about; null when there are none.
+SELECT min(started_at) - interval '1 day' AS low, max(last_event_at) + interval '1 day' AS high
+FROM conversations
+WHERE conversation_id IN (SELECT conversation_id FROM touched WHERE table_name IN ('turns', 'outcomes', 'labels'));
+
+-- name: touch_reached(low, high)!
+-- A truth changes the hours of the predictions it is about, and the hour its conversation started in; so does a turn that
+-- comes after the labels of its conversation.
+WITH reached AS (
+    SELECT DISTINCT conversation_id
+    FROM touched
+    WHERE table_name IN ('outcomes', 'labels')
+       OR table_name = 'turns' AND EXISTS (SELECT FROM labels WHERE labels.conversation_id = touched.conversation_id)
+)
+INSERT INTO touched
+SELECT DISTINCT 'predictions', p.conversation_id, date_trunc('hour', p.at, 'UTC')
+FROM reached
+JOIN conversations AS c USING (conversation_id)
+JOIN predictions AS p ON p.conversation_id = c.conversation_id
+    AND p.at >= :low AND p.at < :high
+    AND p.at >= c.started_at - interval '1 day' AND p.at <= c.last_event_at + interval '1 day'
+UNION ALL
+SELECT 'conversations', c.conversation_id, c.started_at
+FROM reached JOIN conversations AS c USING (conversation_id);
+
+-- name: record_changed_hours()!
+INSERT INTO changed_hours (consumer, table_name, hour)
+SELECT consumer, table_name, hour
+FROM (SELECT DISTINCT table_name, date_trunc('hour', at, 'UTC') AS hour FROM touched) AS changed
+CROSS JOIN fact_consumers
+ORDER BY hour, table_name, consumer;
+
+-- name: reopen_hours()!
+-- Whatever was said of these hours was said of older facts.
+INSERT INTO quality_verdicts AS known (hour)
+SELECT DISTINCT date_trunc('hour', at, 'UTC') AS hour FROM touched ORDER BY hour
+ON CONFLICT (hour) DO UPDATE
+SET facts_version = known.facts_version + 1, state = 'pending', reason = NULL, judged_at = NULL;
+
+-- name: judgement_is_due(now)$
+-- Whether hours wait for judgement, and the last one is ten minutes old or an hour has closed since.
+SELECT EXISTS (SELECT FROM changed_hours WHERE consumer = 'quality')
+   AND coalesce(max(judged_at) <= :now - interval '10 minutes'
+                OR max(judged_at) < date_trunc('hour', :now::timestamptz, 'UTC'), true)
+FROM quality_results
+WHERE judged_at >= :now - interval '1 day';
