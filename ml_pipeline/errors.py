@@ -31,3 +31,15 @@ class BundleError(PipelineError):
 
 class TrainingError(PipelineError):
     """A model cannot be trained from the data at hand."""
+
+
+class RefusalError(PipelineError):
+    """What the agent offered cannot be recorded; the message is the reason under which it is counted."""
+
+
+class BatchRefusedError(DatabaseError):
+    """Postgres understood a batch of events and will not have it: some record in it is broken."""
+
+
+class PolicyError(PipelineError):
+    """A policy snapshot is broken, of an unknown schema, or older than the one in force."""

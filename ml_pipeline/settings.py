@@ -8,7 +8,7 @@ import os
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -34,6 +34,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Secret of the keyed hash that stands for a customer; empty: customers are not linked."""
     spool_max_bytes: int = 1 << 30
     fsync_seconds: float = 0.05
+    shipper: Literal["process", "thread", "none"] = "process"
+    """What moves the spool into Postgres: a process of its own, a thread of the agent, or somebody else."""
     policy_poll_seconds: float = 5.0
     predict_budget_ms: float = 50.0
     sold_tiers: tuple[str, ...] = ()
@@ -61,6 +63,13 @@ def _settings_file() -> Path | None:
     return None
 
 
+def _decode(kind: type, value: Any) -> Any:
+    """Read what msgspec has no notion of: paths."""
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise NotImplementedError(f"no reading of {kind}")
+
+
 @cache
 def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settings:
     values: dict[str, Any] = {}
@@ -77,7 +86,7 @@ def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settin
         if field in fields:
             values[field] = value.split(",") if field == "sold_tiers" else value
     try:
-        return msgspec.convert(values, Settings, strict=False)
+        return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:
         raise SettingsError(
             f"settings {path or 'from the environment'}: {error}; see ml_pipeline/settings.py"

@@ -70,12 +70,14 @@ class Database:
 
 
 @pytest.fixture
-def database(cluster: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A fresh database per test; the process's settings point at it."""
+def database(cluster: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Database]:
+    """A fresh database per test; the process's settings point at it, and at a spool and a cache of its own."""
     fresh = Database(cluster, f"test_{uuid.uuid4().hex[:12]}")
     run_as_owner(cluster.dsn(), f"CREATE DATABASE {fresh.name} TEMPLATE template_pipeline STRATEGY wal_log")
     monkeypatch.setenv("ML_PIPELINE_JOBS_DSN", fresh.jobs_dsn)
     monkeypatch.setenv("ML_PIPELINE_CAPTURE_DSN", fresh.capture_dsn)
+    monkeypatch.setenv("ML_PIPELINE_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("ML_PIPELINE_CACHE", str(tmp_path / "cache"))
     yield fresh
     from ml_pipeline.database.engine import engine
 

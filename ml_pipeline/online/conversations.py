@@ -1,0 +1,148 @@
+"""What this process remembers of running conversations, so that only what is new costs."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from ml_pipeline.online.ids import conversation_uuid
+from ml_pipeline.online.plain import clean_text, fields_of
+from ml_pipeline.online.times import read_time
+
+MOST_CONVERSATIONS = 5_000
+MOST_REMEMBERED_EVENTS = 64
+CLIENT_ID_CHARACTERS = 200
+
+_ROLES = {
+    "human": "user",
+    "customer": "user",
+    "client": "user",
+    "agent": "assistant",
+    "ai": "assistant",
+    "bot": "assistant",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message as it is recorded. ``noted``: what had to be mended to read it."""
+
+    role: str
+    content: str
+    at: datetime
+    noted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A caller's prediction that came before its turn was known."""
+
+    turn: int
+    probabilities: dict[str, float]
+    event_id: str
+
+
+@dataclass(slots=True)
+class Conversation:
+    """``client_id`` is the agent's own id, masked, where that was no UUID."""
+
+    uuid: str
+    client_id: str | None
+    turns: list[Turn] = field(default_factory=list)
+    about: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
+    """What of ``about`` some recorded event has told."""
+    predicted: dict[tuple[object, ...], str] = field(default_factory=dict)
+    """Event id per (conversation, turn, task, mode, version)."""
+    reported: dict[str, Reported] = field(default_factory=dict)
+    _events: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    def dialogue(self, length: int) -> list[tuple[str, str]]:
+        """The first ``length`` turns as the feature function takes them."""
+        return [(turn.role, turn.content) for turn in self.turns[:length]]
+
+    def known_event(self, content: str) -> str | None:
+        """The id under which an event of this content was recorded lately."""
+        return self._events.get(content)
+
+    def remember_event(self, content: str, event_id: str) -> None:
+        self._events[content] = event_id
+        if len(self._events) > MOST_REMEMBERED_EVENTS:
+            self._events.popitem(last=False)
+
+
+class Conversations:
+    """The running conversations, the longest untouched forgotten first."""
+
+    def __init__(self, most: int = MOST_CONVERSATIONS) -> None:
+        self._most = most
+        self._by_uuid: OrderedDict[str, Conversation] = OrderedDict()
+
+    def get(self, given: str) -> Conversation:
+        """Return the conversation the agent calls ``given``."""
+        uuid = conversation_uuid(given)
+        known = self._by_uuid.get(uuid)
+        if known is None:
+            is_uuid = given.lower().replace("-", "") == uuid.replace("-", "")
+            client_id = None if is_uuid else clean_text(given[:CLIENT_ID_CHARACTERS])[0]
+            known = self._by_uuid[uuid] = Conversation(uuid, client_id)
+            if len(self._by_uuid) > self._most:
+                self._by_uuid.popitem(last=False)
+        self._by_uuid.move_to_end(uuid)
+        return known
+
+
+def read_conversation_id(given: object) -> str | None:
+    """Return the id as text; None where there is none."""
+    if given is None or isinstance(given, (bool, dict, list, set, tuple)):
+        return None
+    if isinstance(given, Enum):
+        given = given.value
+    if isinstance(given, bytes):
+        given = given.decode("utf-8", "replace")
+    text = str(given).encode("utf-8", "replace").decode("utf-8").strip()
+    return text or None
+
+
+def read_message(given: object, now: datetime) -> Turn:
+    """Return the turn that ``given`` is; every message counts, so a broken one becomes an empty turn."""
+    if isinstance(given, str):
+        given = {"role": "user", "content": given}
+    message = fields_of(given)
+    if message is None:
+        message = {name: getattr(given, name, None) for name in ("role", "content", "timestamp")}
+    noted: list[str] = []
+    content, is_cut = clean_text(_content(message.get("content")))
+    role = _role(message.get("role"))
+    stamp = message.get("timestamp")
+    at = read_time(stamp)
+    if is_cut:
+        noted.append("text_truncated")
+    if role == "unknown":
+        noted.append("malformed_message")
+    if stamp is not None and at is None:
+        noted.append("unreadable_timestamp")
+    return Turn(role, content, at or now, tuple(noted))
+
+
+def _role(given: object) -> str:
+    if isinstance(given, Enum):
+        given = given.value
+    if not isinstance(given, str) or not given.strip():
+        return "unknown"
+    role = given.strip().lower()[:20]
+    return _ROLES.get(role, role)
+
+
+def _content(given: object) -> str:
+    """The text of a message: a string, or the parts of one as chat services send them."""
+    if isinstance(given, str):
+        return given
+    if isinstance(given, bytes):
+        return given.decode("utf-8", "replace")
+    if isinstance(given, Sequence):
+        return " ".join(_content(part) for part in given[:100])
+    if fields := fields_of(given):
+        return _content(fields.get("text") or fields.get("content"))
+    return "" if given is None else str(given)

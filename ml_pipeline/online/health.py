@@ -1,0 +1,116 @@
+"""``get_ml_pipeline_metrics``: every number measured, in this process or read from Postgres.
+
+``health_score`` is the mean of four shares in [0, 1]: Postgres answers (1 or 0); free room in the spool; offered
+events that were accepted; predictions of ours that were answered in time. With a spool that cannot be written it is 0
+and the status ``error``; with Postgres away, nobody shipping or a spool four fifths full the status is ``degraded``.
+"""
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from ml_pipeline.errors import DatabaseError
+from ml_pipeline.online.runtime import Runtime
+from ml_pipeline.online.shipping import unshipped
+from ml_pipeline.vocabulary.events import LABEL, OUTCOME
+
+NOT_RUNNING = "not running"
+FULL_SHARE = 0.8
+_WRITER_FIGURES = ("accepted", "stored", "duplicate", "rejected", "quarantined", "dropped", "spooled")
+
+
+async def pipeline_metrics(runtime: Runtime, now: datetime) -> dict[str, Any]:
+    """Return the figures. ``as_of`` is when Postgres was read; null where it did not answer."""
+    from ml_pipeline.online import store
+
+    writer = runtime.recorder.spool.writer
+    try:
+        rows = await runtime.facade.read(store.writers, [writer])
+        as_of = datetime.now(UTC).isoformat(timespec="milliseconds")
+    except DatabaseError:
+        rows, as_of = None, None
+    is_shipping, on_disk = await asyncio.to_thread(_look_at_spool, runtime)
+    buffers = _buffers(runtime, rows, on_disk)
+    status = _status(runtime, is_known=rows is not None, is_shipping=is_shipping)
+    events = runtime.activity.events
+    return {
+        "pipeline_status": status,
+        "timestamp": now.isoformat(timespec="milliseconds"),
+        "as_of": as_of,
+        "predictions": runtime.activity.as_dict(),
+        "ab_testing": {"status": NOT_RUNNING, "active_experiments": 0},
+        "feedback_loop": {"outcomes_recorded": events[OUTCOME], "feedback_recorded": events[LABEL]},
+        "model_updates": _model_updates(runtime),
+        "buffers": {**buffers, "is_shipping": is_shipping},
+        "health_score": 0.0 if status == "error" else _health(runtime, is_known=rows is not None),
+    }
+
+
+def _look_at_spool(runtime: Runtime) -> tuple[bool, int]:
+    spool = runtime.recorder.spool
+    waiting = sum(extent.size - extent.shipped for extent in unshipped(spool.folder).values())
+    return runtime.launcher.is_running(), waiting
+
+
+def _buffers(runtime: Runtime, rows: list[dict[str, Any]] | None, bytes_waiting: int) -> dict[str, Any]:
+    """Where this writer's events are: offered = accepted + refused; accepted = stored + … + spooled."""
+    recorder = runtime.recorder
+    accepted = recorder.spool.sequence
+    buffers: dict[str, Any] = {
+        "writer": recorder.spool.writer,
+        "offered": recorder.offered,
+        "refused": dict(recorder.counts.refused),
+        "noted": dict(recorder.counts.noted),
+        "accepted": accepted,
+        "spool_bytes": recorder.spool.used_bytes,
+        "spool_max_bytes": recorder.spool.max_bytes,
+        "bytes_waiting": bytes_waiting,
+        "all_writers": None,
+    }
+    for row in rows or []:
+        figures = {name: int(row[name] or 0) for name in _WRITER_FIGURES}
+        if row["writer"] is None:
+            buffers["all_writers"] = {"offered": int(row["offered"] or 0), **figures}
+        else:
+            buffers.update({name: figures[name] for name in _WRITER_FIGURES if name not in ("accepted", "spooled")})
+    if rows is not None:
+        for name in ("stored", "duplicate", "rejected", "quarantined", "dropped"):
+            buffers.setdefault(name, 0)
+        done = sum(buffers[name] for name in ("stored", "duplicate", "rejected", "quarantined", "dropped"))
+        buffers["shipped"] = done
+        buffers["spooled"] = accepted - done
+    return buffers
+
+
+def _model_updates(runtime: Runtime) -> dict[str, Any]:
+    reader = runtime.policy
+    policy = reader.policy
+    return {
+        "policy": {
+            "epoch": policy.position[0],
+            "n": policy.position[1],
+            "read_at": reader.read_at.isoformat(timespec="milliseconds") if reader.read_at else None,
+        },
+        "models": [
+            {"task": entry.task, "mode": entry.mode, "version": entry.version, "state": entry.state}
+            for entry in (model.entry for model in policy.models)
+        ],
+    }
+
+
+def _status(runtime: Runtime, *, is_known: bool, is_shipping: bool) -> str:
+    spool = runtime.recorder.spool
+    if not spool.is_usable:
+        return "error"
+    is_full = spool.used_bytes >= FULL_SHARE * spool.max_bytes
+    return "operational" if is_known and is_shipping and not is_full else "degraded"
+
+
+def _health(runtime: Runtime, *, is_known: bool) -> float:
+    recorder, activity = runtime.recorder, runtime.activity
+    room = 1.0 - min(1.0, recorder.spool.used_bytes / recorder.spool.max_bytes)
+    offered = recorder.offered
+    accepted = recorder.spool.sequence / offered if offered else 1.0
+    tried = activity.latency_ms()["n"] or 0
+    answered = tried / (tried + activity.predictor_failures) if tried + activity.predictor_failures else 1.0
+    return round((float(is_known) + room + accepted + answered) / 4, 4)

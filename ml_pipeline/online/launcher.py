@@ -1,0 +1,99 @@
+"""Sees to it that a shipper is at work on the spool: its own process by default, or a thread, or none."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Literal
+
+from ml_pipeline.online.shipper import PostgresDoor, is_anyone_writing, lock_folder, run
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 30.0
+"""How long a shipper that failed to run at all is not tried again."""
+
+ShipperKind = Literal["process", "thread", "none"]
+
+
+class ShipperLauncher:
+    """Starts a shipper for ``folder`` whenever nobody holds its lock. Call ``ensure`` from a background thread."""
+
+    def __init__(self, folder: Path, dsn: str, kind: ShipperKind) -> None:
+        self._folder = folder
+        self._dsn = dsn
+        self._kind = kind
+        self._not_before = 0.0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+
+    def is_running(self) -> bool:
+        """Tell whether some process ships the folder."""
+        try:
+            lock = lock_folder(self._folder)
+        except OSError:
+            return False
+        if lock is None:
+            return True
+        os.close(lock)
+        return False
+
+    def ensure(self) -> None:
+        """Start a shipper where none is at work; safe to call ever again."""
+        self._reap()
+        if self._kind == "none" or self._is_ours_alive() or time.monotonic() < self._not_before or self.is_running():
+            return
+        if self._kind == "process" and self._start_process():
+            return
+        self._start_thread()
+
+    def wait(self, timeout_seconds: float) -> None:
+        """Wait until the shipper that this process started has ended, so that none is left a zombie.
+
+        Returns at once where other writers keep it at work.
+        """
+        if self._process and not is_anyone_writing(self._folder):
+            try:
+                self._process.wait(timeout_seconds)
+            except subprocess.TimeoutExpired:
+                return
+            self._process = None
+
+    def _reap(self) -> None:
+        if self._process and (code := self._process.poll()) is not None:
+            self._process = None
+            if code > 0:
+                self._not_before = time.monotonic() + PAUSE_SECONDS
+                log.warning("shipper.failed code=%d", code)
+
+    def _is_ours_alive(self) -> bool:
+        return self._process is not None or (self._thread is not None and self._thread.is_alive())
+
+    def _start_process(self) -> bool:
+        if not sys.executable:
+            return False
+        environment = {**os.environ, "ML_PIPELINE_CAPTURE_DSN": self._dsn}
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ml_pipeline.online.shipper", str(self._folder)],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+            )
+        except OSError as error:
+            log.warning("shipper.not_started error=%s; a thread ships instead", error.strerror)
+            return False
+        return True
+
+    def _start_thread(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        door = PostgresDoor(self._dsn)
+        try:
+            run(self._folder, door, threading.Event())
+        finally:
+            door.close()

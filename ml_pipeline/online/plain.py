@@ -1,0 +1,144 @@
+"""Turns anything a caller hands over into plain JSON data, every text in it cleaned and masked."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from ml_pipeline.errors import RefusalError
+from ml_pipeline.online.redaction import redact
+
+TEXT_CHARACTERS = 20_000
+"""Longest text kept: a five-hour monologue; the feature function and its budget live with it."""
+DEEPEST = 32
+MOST_VALUES = 20_000
+
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+
+
+def clean_text(text: str) -> tuple[str, bool]:
+    """Return ``text`` as Postgres and JSON can hold it, masked and cut; and whether it was cut."""
+    is_cut = len(text) > TEXT_CHARACTERS
+    if is_cut:
+        # Cut at a space, so that no half of a number escapes the masks.
+        space = text.rfind(" ", TEXT_CHARACTERS - 200, TEXT_CHARACTERS)
+        text = text[: space if space > 0 else TEXT_CHARACTERS]
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    if "\x00" in text:
+        text = text.replace("\x00", "")
+    return redact(text), is_cut
+
+
+class Plain:
+    """One walk over one payload; ``noted`` tells what had to be mended on the way."""
+
+    def __init__(self) -> None:
+        self.noted: set[str] = set()
+        self._values = 0
+        self._path: set[int] = set()
+
+    def value(self, given: object) -> Json:
+        """Return ``given`` as JSON data.
+
+        Raises:
+            RefusalError: if it contains itself, is nested deeper than 32, or holds more than 20,000 values.
+        """
+        self._values += 1
+        if self._values > MOST_VALUES:
+            raise RefusalError("too_many_values")
+        if given is None or given is True or given is False:
+            return given
+        if isinstance(given, str):
+            return self.text(given)
+        if isinstance(given, (int, float)) and not isinstance(given, Enum):
+            return self._number(given)
+        return self._inside(given)
+
+    def text(self, given: str) -> str:
+        text, is_cut = clean_text(str.__str__(given.value if isinstance(given, Enum) else given))
+        if is_cut:
+            self.noted.add("text_truncated")
+        return text
+
+    def record(self, given: object) -> dict[str, Any]:
+        """Return ``given`` as a JSON object; what is no mapping stands under ``value``."""
+        plain = self.value(given)
+        if isinstance(plain, dict):
+            return plain
+        return {} if plain is None else {"value": plain}
+
+    def _number(self, given: float) -> int | float | str | None:
+        if isinstance(given, int):
+            number = int(given)
+            return number if -(2**63) <= number < 2**64 else str(number)[:400]
+        if math.isfinite(given):
+            return float(given)
+        self.noted.add("not_a_number")
+        return None
+
+    def _inside(self, given: object) -> Json:
+        if id(given) in self._path:
+            raise RefusalError("cyclic")
+        if len(self._path) >= DEEPEST:
+            raise RefusalError("too_deep")
+        self._path.add(id(given))
+        try:
+            return self._container(given)
+        finally:
+            self._path.discard(id(given))
+
+    def _container(self, given: object) -> Json:
+        if isinstance(given, Mapping):
+            return {self._key(key): self.value(item) for key, item in given.items()}
+        if isinstance(given, (list, tuple, set, frozenset)):
+            return [self.value(item) for item in given]
+        return self._other(given)
+
+    def _key(self, key: object) -> str:
+        if isinstance(key, str):
+            return self.text(key)
+        return self.text(str(self.value(key)))
+
+    def _other(self, given: object) -> Json:
+        if isinstance(given, Enum):
+            return self.value(given.value)
+        if isinstance(given, (datetime, date, time)):
+            return given.isoformat()
+        if isinstance(given, timedelta):
+            return given.total_seconds()
+        if isinstance(given, (bytes, bytearray, memoryview)):
+            return self.text(bytes(given[:TEXT_CHARACTERS]).decode("utf-8", "replace"))
+        return self._object(given)
+
+    def _object(self, given: object) -> Json:
+        if (fields := fields_of(given)) is not None:
+            return self.value(fields)
+        for method in ("tolist", "item"):  # arrays and scalars of numpy and its like
+            convert = getattr(given, method, None)
+            if callable(convert) and not isinstance(given, type):
+                return self.value(convert())
+        if isinstance(given, Iterable):
+            self.noted.add("unreadable_value")
+            return f"<{type(given).__name__}>"
+        return self.text(str(given)[: TEXT_CHARACTERS + 1])
+
+
+def fields_of(given: object) -> Mapping[str, Any] | None:
+    """Return the named fields of a mapping, a dataclass, a pydantic or a msgspec object; None of anything else."""
+    if isinstance(given, Mapping):
+        return given
+    if isinstance(given, type):
+        return None
+    if callable(dump := getattr(given, "model_dump", None)):
+        dumped = dump()
+        return dumped if isinstance(dumped, Mapping) else None
+    if dataclasses.is_dataclass(given):
+        return {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}
+    if isinstance(given, msgspec.Struct):
+        return {name: getattr(given, name) for name in given.__struct_fields__}
+    return None

@@ -1,0 +1,186 @@
+"""Keeps the policy in force up to date, from one background thread: LISTEN, with a poll behind it."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ml_pipeline.errors import BundleError, DatabaseError, PolicyError
+from ml_pipeline.online.bundle import LinearBundle, decode
+from ml_pipeline.online.policy import Model, ModelEntry, Policy, PolicyDocument, read_document
+from ml_pipeline.online.policy_cache import PolicyCache
+from ml_pipeline.online.predictor import Predictor
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5
+STATEMENT_SECONDS = 5.0
+
+
+class PolicyReader:
+    """Reads the policy of the database at ``dsn``. ``policy`` is replaced whole, so a reader needs no lock.
+
+    ``note(reason)`` is told of every refusal and failure.
+    """
+
+    def __init__(self, dsn: str, cache: Path, poll_seconds: float, note: Callable[[str], None]) -> None:
+        self.policy = Policy()
+        self.read_at: datetime | None = None
+        self._dsn = dsn
+        self._folder = cache
+        self._cache = PolicyCache(cache)
+        self._poll_seconds = poll_seconds
+        self._note = note
+        self._refused: set[str] = set()
+        self._missing: set[str] = set()
+        self._tried = threading.Event()
+        self._stopping = threading.Event()
+        self._waker, self._wake = os.pipe()
+        self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_for_first(self, timeout_seconds: float) -> None:
+        """Wait until the database was asked once, however that went."""
+        self._tried.wait(timeout_seconds)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping.set()
+        os.write(self._wake, b".")
+        if self._thread.is_alive():
+            self._thread.join(timeout=CONNECT_SECONDS + STATEMENT_SECONDS)
+        if not self._thread.is_alive():
+            os.close(self._waker)
+            os.close(self._wake)
+
+    def _run(self) -> None:
+        try:
+            # Another database is another history of policies: theirs must not outrank ours.
+            self._cache = PolicyCache(self._folder / hashlib.sha256(_where(self._dsn).encode()).hexdigest()[:16])
+            self._load_last()
+        except Exception as error:  # noqa: BLE001 - without a last policy the agent still serves
+            log.warning("policy.failed error=%s", type(error).__name__)
+            self._note("policy_failed")
+        while not self._stopping.is_set():
+            try:
+                self._follow()
+            except DatabaseError as error:
+                log.info("policy.unreachable error=%s", error)
+                self._note("policy_unreachable")
+            except Exception as error:  # noqa: BLE001 - the thread that keeps the policy must survive
+                log.warning("policy.failed error=%s", type(error).__name__)
+                self._note("policy_failed")
+            self._tried.set()
+            self._stopping.wait(random.uniform(0.5, 1.0) * self._poll_seconds)
+
+    def _follow(self) -> None:
+        from ml_pipeline.online import store
+
+        connection = store.connect(self._dsn, timeout_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS)
+        try:
+            store.listen_to_policy(connection)
+            while not self._stopping.is_set():
+                self._read(connection)
+                self._tried.set()
+                store.wait_for_notice(connection, self._waker, self._poll_seconds)
+        finally:
+            connection.close()
+
+    def _load_last(self) -> None:
+        try:
+            document = self._cache.last_policy()
+            if document:
+                self._adopt(document, None)
+        except PolicyError as error:
+            log.warning("policy.refused error=%s", error)
+            self._note("policy_refused")
+
+    def _read(self, connection: Any) -> None:
+        from ml_pipeline.online import store
+
+        row = store.current_policy(connection)
+        self.read_at = datetime.now(UTC)
+        if row is None or ((row["epoch"], row["n"]) == self.policy.position and not self._missing):
+            return
+        try:
+            document = self._newer(row["document"])
+        except PolicyError as error:
+            log.warning("policy.refused error=%s", error)
+            self._note("policy_refused")
+            return
+        self._adopt(document, connection)
+        with contextlib.suppress(OSError):  # a full disk must not stop a rollback
+            self._cache.keep_policy(document)
+
+    def _newer(self, given: dict[str, Any]) -> PolicyDocument:
+        document = read_document(given)
+        if document.position < self.policy.position:
+            raise PolicyError(f"policy {document.position} is older than {self.policy.position}; the newer one stays")
+        return document
+
+    def _adopt(self, document: PolicyDocument, connection: Any) -> None:
+        """Put ``document`` in force with the models that prove themselves; without the others the caller answers."""
+        running = {model.entry.digest: model.predictor for model in self.policy.models}
+        self._missing = set()
+        models = []
+        for entry in document.models:
+            predictor = running.get(entry.digest) or self._load(entry, connection)
+            if predictor:
+                models.append(Model(entry, predictor))
+        self.policy = Policy(document.position, tuple(models))
+        log.info("policy.adopted epoch=%d n=%d models=%d", document.epoch, document.n, len(models))
+
+    def _load(self, entry: ModelEntry, connection: Any) -> Predictor | None:
+        if entry.digest in self._refused:
+            return None
+        try:
+            bundle = self._bundle(entry.digest, connection)
+            if bundle is None:
+                self._missing.add(entry.digest)
+                self._note("bundle_missing")
+                return None
+            return _predictor(bundle, entry)
+        except BundleError as error:
+            log.warning("policy.bundle_refused version=%s error=%s", entry.version, error)
+            self._refused.add(entry.digest)
+            self._note("bundle_refused")
+            return None
+
+    def _bundle(self, digest: str, connection: Any) -> LinearBundle | None:
+        from ml_pipeline.online import store
+
+        try:
+            if kept := self._cache.bundle(digest):
+                return kept
+        except BundleError as error:
+            log.warning("policy.cache_refused error=%s", error)
+            self._note("bundle_altered")
+        content = store.bundle_content(connection, digest) if connection is not None else None
+        if content is None:
+            return None
+        bundle = decode(content, digest)
+        with contextlib.suppress(OSError):
+            self._cache.keep_bundle(digest, content)
+        return bundle
+
+
+def _predictor(bundle: LinearBundle, entry: ModelEntry) -> Predictor:
+    if (bundle.task, bundle.mode, bundle.version) != (entry.task, entry.mode, entry.version):
+        raise BundleError(f"bundle {entry.digest[:12]} is {bundle.version}, the policy says {entry.version}")
+    return Predictor(bundle)
+
+
+def _where(dsn: str) -> str:
+    """Return server and database of ``dsn``, without its password."""
+    from psycopg2.extensions import parse_dsn
+
+    parts = parse_dsn(dsn)
+    return "/".join(str(parts.get(name, "")) for name in ("host", "port", "dbname"))

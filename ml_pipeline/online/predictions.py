@@ -1,0 +1,239 @@
+"""Who answers: the caller's predictions and ours, recorded side by side, one of them served per task."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from ml_pipeline.online.capture import Capture
+from ml_pipeline.online.context import Context
+from ml_pipeline.online.conversations import Conversation, Reported
+from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest, feature_row
+from ml_pipeline.online.ids import event_id
+from ml_pipeline.online.plain import fields_of
+from ml_pipeline.online.policy import Model, Policy
+from ml_pipeline.online.reshape import replace_answer
+from ml_pipeline.online.shapes import FALLBACK, Answer, find_section, is_failure, read_section
+from ml_pipeline.vocabulary.events import PREDICTION
+from ml_pipeline.vocabulary.tasks import CALLER, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Where in a conversation predictions are made: after turn ``turn``, at ``at``, knowing ``context``."""
+
+    conversation: Conversation
+    turn: int
+    at: datetime
+    context: Context
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What goes back to the caller. ``answers``: what was served per task."""
+
+    predictions: Any
+    served_by: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """An answer to record. ``row`` and ``latency_ms`` where it is ours, ``raw`` where it is the caller's.
+
+    ``replaces``: the event in which the caller reported the same answer before its turn was known.
+    """
+
+    version: str
+    answer: Answer
+    is_served: bool
+    row: FeatureRow | None = None
+    latency_ms: float | None = None
+    raw: Any = None
+    replaces: str | None = None
+
+
+class Predictions:
+    """One call's answers for ``tasks`` under ``policy``; ours only while the call's ``budget_ms`` lasts."""
+
+    def __init__(self, capture: Capture, moment: Moment, tasks: tuple[Task, ...], policy: Policy) -> None:
+        self._capture = capture
+        self._moment = moment
+        self._tasks = tasks
+        self._policy = policy
+        self._activity = capture.runtime.activity
+        self._deadline = time.perf_counter() + capture.runtime.settings.predict_budget_ms / 1000
+        self.tracking_id = event_id(moment.at, "answer", moment.conversation.uuid, moment.turn)
+
+    def answer(self, given: object) -> Served:
+        """Record the caller's answers and ours; return ``given`` with the answers that the policy serves."""
+        fields = fields_of(given)
+        has_failed = is_failure(given)
+        if has_failed:
+            self.record_failure(None, given)
+        callers = {} if fields is None or has_failed else self._read_caller(fields)
+        ours = self._predict()
+        changed: Any = given
+        served_by: dict[str, str] = {}
+        answers: dict[str, Answer] = {}
+        for task in self._tasks:
+            chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
+            mine = ours[task.name].get(chosen.entry.version) if chosen else None
+            if chosen and mine:
+                changed = replace_answer(fields_of(changed) or {}, task, mine.answer)
+                served_by[task.name], answers[task.name] = chosen.entry.version, mine.answer
+            elif task.name in callers:
+                served_by[task.name], answers[task.name] = CALLER, callers[task.name]
+            self._record_all(task, callers.get(task.name), fields, ours[task.name], served_by.get(task.name))
+        for task_name, version in served_by.items():
+            self._activity.served[task_name, version] += 1
+        return Served(changed, served_by, answers)
+
+    def report(self, task: Task, section: object, confidence: float | None) -> str | None:
+        """Record a caller's answer to one task whose turn may not be known yet; return its event id."""
+        answer = read_section(section, task, self._capture.note, confidence)
+        if answer is None:
+            return self.record_failure(task, section)
+        chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
+        event = self._record(task, _Given(CALLER, answer, chosen is None, raw=section))
+        if event:
+            self._moment.conversation.reported[task.name] = Reported(self._moment.turn, answer.probabilities, event)
+        return event
+
+    def record_failure(self, task: Task | None, given: object) -> str | None:
+        """Keep what a caller sent in place of a prediction: never scored, never trained on."""
+        moment = self._moment
+        raw = self._capture.plain(given, moment.conversation)
+        if raw is None:
+            return None
+        data = {
+            "turn": moment.turn,
+            "task": task.name if task else None,
+            "version": CALLER,
+            "is_served": False,
+            "tracking_id": self.tracking_id,
+            "raw": raw,
+        }
+        if raw.get("error"):
+            data["error"] = str(raw["error"])
+        elif raw.get("prediction_type") == FALLBACK or raw.get("is_fallback"):
+            data["is_fallback"] = True
+        else:
+            data["error"] = "unreadable_prediction"
+        return self._capture.emit_once(moment.conversation, PREDICTION, data, moment.at)
+
+    def _read_caller(self, fields: Mapping[str, Any]) -> dict[str, Answer]:
+        found: dict[str, Answer] = {}
+        for task in self._tasks:
+            key = find_section(fields, task)
+            if key is None:
+                continue
+            if is_failure(fields[key]):
+                self.record_failure(task, fields[key])
+                continue
+            try:
+                answer = read_section(fields[key], task, self._capture.note)
+            except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+                self._capture.note("unreadable_prediction")
+                continue
+            if answer:
+                found[task.name] = answer
+        return found
+
+    def _predict(self) -> dict[str, dict[str, _Given]]:
+        """Return our answers per task and version."""
+        found: dict[str, dict[str, _Given]] = {task.name: {} for task in self._tasks}
+        row: FeatureRow | None = None
+        for task in self._tasks:
+            for model in self._policy.models_of(task.name, task.mode):
+                if row is None:
+                    row = feature_row(
+                        self._moment.conversation.dialogue(self._moment.turn + 1), self._moment.context.features
+                    )
+                if given := self._run(model, row):
+                    found[task.name][model.entry.version] = given
+        return found
+
+    def _run(self, model: Model, row: FeatureRow) -> _Given | None:
+        started = time.perf_counter()
+        if started >= self._deadline:
+            self._fail("prediction_over_budget")
+            return None
+        try:
+            answer = model.predictor.predict(row)
+        except Exception:  # noqa: BLE001 - a failing model must not reach the call; the caller's answer stays
+            self._fail("prediction_failed")
+            return None
+        ended = time.perf_counter()
+        if ended > self._deadline:
+            self._fail("prediction_over_budget")
+            return None
+        return _Given(model.entry.version, answer, is_served=False, row=row, latency_ms=(ended - started) * 1000)
+
+    def _fail(self, reason: str) -> None:
+        self._activity.predictor_failures += 1
+        self._capture.note(reason)
+
+    def _record_all(
+        self,
+        task: Task,
+        callers: Answer | None,
+        fields: Mapping[str, Any] | None,
+        ours: dict[str, _Given],
+        served_by: str | None,
+    ) -> None:
+        if callers and fields is not None:
+            raw = fields[str(find_section(fields, task))]
+            repeats = self._claim(task, callers)
+            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=repeats))
+        for version, given in ours.items():
+            self._record(
+                task,
+                _Given(version, given.answer, served_by == version, row=given.row, latency_ms=given.latency_ms),
+            )
+
+    def _record(self, task: Task, given: _Given) -> str | None:
+        """Record one answer, once per (conversation, turn, task, mode, version)."""
+        moment = self._moment
+        name = (moment.conversation.uuid, moment.turn, task.name, task.mode.value, given.version)
+        known = moment.conversation.predicted
+        if name in known:
+            return known[name]
+        data = self._data(task, given)
+        event = self._capture.emit(moment.conversation, PREDICTION, data, moment.at, name)
+        if event:
+            known[name] = event
+            self._activity.predicted(task.name, given.version, given.latency_ms)
+        return event
+
+    def _data(self, task: Task, given: _Given) -> dict[str, Any]:
+        moment = self._moment
+        data: dict[str, Any] = {
+            "turn": moment.turn,
+            "task": task.name,
+            "mode": task.mode.value,
+            "version": given.version,
+            "probabilities": given.answer.probabilities,
+            "labels": given.answer.labels,
+            "is_served": given.is_served,
+            "latency_ms": given.latency_ms,
+            "context": moment.context.features,
+            "tracking_id": self.tracking_id,
+        }
+        if given.row is not None:
+            data["feature_revision"] = REVISION
+            data["feature_digest"] = feature_digest(given.row)
+        if given.raw is not None:
+            data["raw"] = self._capture.raw(given.raw)
+        if given.replaces:
+            data["replaces"] = given.replaces
+        return data
+
+    def _claim(self, task: Task, answer: Answer) -> str | None:
+        """Return the event in which the caller reported this very answer before its turn was known."""
+        reported = self._moment.conversation.reported.get(task.name)
+        if reported is None or reported.turn == self._moment.turn or reported.probabilities != answer.probabilities:
+            return None
+        del self._moment.conversation.reported[task.name]
+        return reported.event_id

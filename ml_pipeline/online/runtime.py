@@ -1,0 +1,90 @@
+"""What the services of one process share: recorder, shipper, policy, reads, and the memory of conversations."""
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_pipeline.online.activity import Activity
+from ml_pipeline.online.conversations import Conversations
+from ml_pipeline.online.facade import Facade
+from ml_pipeline.online.launcher import ShipperLauncher
+from ml_pipeline.online.policy_reader import PolicyReader
+from ml_pipeline.online.recorder import Recorder, shared_recorder
+from ml_pipeline.settings import Settings
+
+SHIPPER_END_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Runtime:
+    """The parts at work on one spool and one database. ``users``: started services that hold it."""
+
+    settings: Settings
+    recorder: Recorder
+    launcher: ShipperLauncher
+    policy: PolicyReader
+    facade: Facade
+    conversations: Conversations
+    activity: Activity
+    pid: int
+    users: int = 0
+
+    def is_foreign(self) -> bool:
+        """Tell whether this is a parent's, after a fork."""
+        return self.pid != os.getpid()
+
+    def close(self) -> None:
+        """Give the spool away and end the threads; the shipper goes on until all is in Postgres."""
+        self.recorder.close()
+        self.policy.stop()
+        self.facade.close()
+        self.launcher.ensure()
+        self.launcher.wait(SHIPPER_END_SECONDS)
+
+
+_runtimes: dict[tuple[Path, str], Runtime] = {}
+_lock = threading.Lock()
+
+
+def acquire(settings: Settings, spool: Path, dsn: str) -> Runtime:
+    """Return the process's runtime for ``spool`` and ``dsn``, started. Opens no connection itself."""
+    key = (spool.absolute(), dsn)
+    with _lock:
+        runtime = _runtimes.get(key)
+        if runtime is None or runtime.is_foreign():
+            # After a fork the parent's threads and connections are not ours; its objects are left alone.
+            runtime = _runtimes[key] = _start(settings, *key)
+        runtime.users += 1
+        return runtime
+
+
+def release(runtime: Runtime) -> None:
+    """Let go of ``runtime``; the last one out closes it. In a forked child the parent's is left alone."""
+    with _lock:
+        runtime.users -= 1
+        if runtime.users > 0 or runtime.is_foreign():
+            return
+        for key, known in list(_runtimes.items()):
+            if known is runtime:
+                del _runtimes[key]
+    runtime.close()
+
+
+def _start(settings: Settings, spool: Path, dsn: str) -> Runtime:
+    recorder = shared_recorder(spool, settings.spool_max_bytes, settings.fsync_seconds)
+    launcher = ShipperLauncher(spool, dsn, settings.shipper)
+    recorder.on_tick = launcher.ensure
+    policy = PolicyReader(
+        dsn, settings.cache, settings.policy_poll_seconds, lambda reason: recorder.note(reason, "policy")
+    )
+    policy.start()
+    return Runtime(settings, recorder, launcher, policy, Facade(dsn), Conversations(), Activity(), os.getpid())
+
+
+def _after_fork() -> None:
+    global _lock  # noqa: PLW0603 - the parent's other threads may have held it
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,158 @@
+"""A segment: one append-only file of numbered, checksummed records of one writer.
+
+A record is a frame of 20 bytes (magic, body length, sequence, CRC-32 of the rest) and its body. The magic holds a byte
+that no UTF-8 text has, so a reader that lost its place finds the next record. Whoever writes a segment holds its
+``flock``; the kernel gives it back when the writer dies, so no pid is ever trusted.
+"""
+
+import fcntl
+import os
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MAGIC = b"\xf5MLP"
+FRAME = struct.Struct(">4sIQI")
+LONGEST_BODY = 4 << 20
+"""No record is longer: a length beyond it is a damaged one."""
+
+_NAME = re.compile(r"([0-9a-f\-]{36})-(\d{8})\.seg")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SegmentName:
+    """Which writer, and its how-manieth segment, from 1."""
+
+    writer: str
+    number: int
+
+    @classmethod
+    def read(cls, name: str) -> "SegmentName | None":
+        """Return what a file name says; None where it names no segment."""
+        if found := _NAME.fullmatch(name):
+            return cls(found[1], int(found[2]))
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.writer}-{self.number:08d}.seg"
+
+
+def list_segments(folder: Path) -> list[SegmentName]:
+    """Return the segments in ``folder``, per writer in order; none where there is no folder."""
+    try:
+        names = [path.name for path in folder.iterdir()]
+    except FileNotFoundError:
+        return []
+    return sorted(found for name in names if (found := SegmentName.read(name)))
+
+
+def frame(sequence: int, body: bytes) -> bytes:
+    """Return the record of ``body`` as it stands in a segment."""
+    checksum = zlib.crc32(body, zlib.crc32(struct.pack(">IQ", len(body), sequence)))
+    return FRAME.pack(MAGIC, len(body), sequence, checksum) + body
+
+
+@dataclass(slots=True)
+class Scan:
+    """What a stretch of a segment holds.
+
+    ``records``: (sequence, body, end offset); ``damaged``: (start, end) of bytes that are no record and have a record
+    behind them; ``end``: where reading stopped, ``rest`` bytes short of the end of what was read.
+    """
+
+    records: list[tuple[int, bytes, int]] = field(default_factory=list)
+    damaged: list[tuple[int, int]] = field(default_factory=list)
+    end: int = 0
+    rest: int = 0
+
+
+def scan(data: bytes, start: int = 0) -> Scan:
+    """Read the records in ``data``, which begins at offset ``start`` of its segment."""
+    found = Scan(end=start)
+    position = 0
+    for at, sequence, length in _sound_records(data):
+        if at > position:
+            found.damaged.append((start + position, start + at))
+        body = at + FRAME.size
+        position = body + length
+        found.records.append((sequence, data[body:position], start + position))
+    found.end, found.rest = start + position, len(data) - position
+    return found
+
+
+def _sound_records(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (offset, sequence, body length) of each whole record, looking for the next magic after a broken one."""
+    view = memoryview(data)
+    at = 0
+    while 0 <= at <= len(data) - FRAME.size:
+        magic, length, sequence, checksum = FRAME.unpack_from(data, at)
+        end = at + FRAME.size + length
+        if (
+            magic == MAGIC
+            and length <= LONGEST_BODY
+            and end <= len(data)
+            and checksum == zlib.crc32(view[at + FRAME.size : end], zlib.crc32(view[at + 4 : at + 16]))
+        ):
+            yield at, sequence, length
+            at = end
+        else:
+            at = data.find(MAGIC, at + 1)
+
+
+class SegmentWriter:
+    """The one writer of a segment. Appends whole records or nothing."""
+
+    def __init__(self, folder: Path, name: SegmentName) -> None:
+        self.name = name
+        self.size = 0
+        self._folder = folder
+        # Locked before it has its name: a shipper never sees a segment of ours without our lock.
+        unnamed = folder / f"{name}.new"
+        self._file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unnamed.rename(folder / str(name))
+        except OSError:
+            self.close()
+            unnamed.unlink(missing_ok=True)
+            raise
+
+    def append(self, record: bytes) -> None:
+        """Write ``record`` whole.
+
+        Raises:
+            OSError: if it cannot be written; nothing of it stays behind.
+        """
+        try:
+            written = os.write(self._file, record)
+        except OSError:
+            self._cut_back()
+            raise
+        if written != len(record):
+            self._cut_back()
+            raise OSError(28, f"wrote {written} of {len(record)} bytes")
+        self.size += written
+
+    def sync(self) -> None:
+        """Wait until the disk has what was written."""
+        os.fsync(self._file)
+
+    def close(self) -> None:
+        """Give the segment and its lock away."""
+        os.close(self._file)
+
+    def _cut_back(self) -> None:
+        os.ftruncate(self._file, self.size)
+
+
+def open_finished(path: Path) -> tuple[int, bool]:
+    """Open a segment for reading; return the descriptor, and whether its writer is gone (then we hold its lock)."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return file, False
+    return file, True

@@ -1,0 +1,40 @@
+-- Statements of the online module. It runs as ml_capture: the door, the policy, bundles and the facade's views.
+
+-- name: append_events(batch)$
+-- Idempotent: a batch sent again stores nothing and moves no counter.
+SELECT append_events(:batch);
+
+-- name: reject_event(writer, sequence, reason, line)$
+SELECT reject_event(:writer, :sequence, :reason, :line);
+
+-- name: report_writer(writer, offered, refused, accepted, quarantined, dropped)$
+SELECT report_writer(:writer, :offered, :refused, :accepted, :quarantined, :dropped);
+
+-- name: current_policy()^
+SELECT epoch, n, document FROM policy;
+
+-- name: listen_to_policy()!
+LISTEN policy;
+
+-- name: bundle_content(digest)$
+SELECT content FROM model_bundles WHERE digest = :digest;
+
+-- name: event_stream(conversation_id, event_types, since, most)
+-- Newest first. Bounded by id, which prunes partitions; a bound on timestamp would not.
+SELECT id, conversation_id, event_type, event_category, timestamp, data, client_id
+FROM facade_events
+WHERE id >= uuid_floor(:since)
+    AND (:conversation_id::uuid IS NULL OR conversation_id = :conversation_id::uuid)
+    AND (:event_types::text[] IS NULL OR event_type = ANY (:event_types::text[]))
+ORDER BY id DESC
+LIMIT :most;
+
+-- name: writers(ids)
+-- Where the records of these writers are; one row more, writer null, over all writers.
+SELECT writer, sum(offered)::bigint AS offered, sum(accepted_sequence)::bigint AS accepted,
+       sum(stored)::bigint AS stored, sum(duplicate)::bigint AS duplicate, sum(rejected)::bigint AS rejected,
+       sum(quarantined)::bigint AS quarantined, sum(dropped)::bigint AS dropped,
+       sum(accepted_sequence - stored - duplicate - rejected - quarantined - dropped)::bigint AS spooled
+FROM facade_writers
+GROUP BY GROUPING SETS ((writer), ())
+HAVING writer IS NULL OR writer = ANY (:ids::uuid[]);
