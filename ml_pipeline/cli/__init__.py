@@ -1,8 +1,15 @@
 """``ml-pipeline …``: what people type."""
 
+import sys
+
 import typer
 
+from ml_pipeline.cli import stack
+from ml_pipeline.errors import PipelineError
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(stack.stop)
+app.command()(stack.reset)
 
 
 @app.callback()
@@ -11,5 +18,9 @@ def _about() -> None:
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; an error of ours is a message and exit code 1."""
+    try:
+        app()
+    except PipelineError as error:
+        typer.echo(f"ml-pipeline: {error}", err=True)
+        sys.exit(1)

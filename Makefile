@@ -1,0 +1,52 @@
+# What people type here. Everything runs inside .venv, which is made first and left alone while its pins stand.
+# Python is found by itself; name another one: make PYTHON=python3.12 run
+
+.DEFAULT_GOAL := help
+.PHONY: help run stop reset test check format pin
+
+ENVIRONMENT := ./ml_pipeline/stack/bootstrap.sh
+BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest
+# One Postgres per worker; doctests and unit tests share the cores with them.
+WORKERS ?= 2
+UV_PIN := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links
+
+help:
+	@echo "make run                start everything, take conversations once round the loop, keep serving"
+	@echo "  SOURCE=PATH           a folder of real dialogues instead of the simulated sales floor"
+	@echo "  ONCE=1                end after the summary, which is also .local/summary.json"
+	@echo "make stop               end what make run started"
+	@echo "make reset              end it and remove .local: databases, models, secrets"
+	@echo "make test               every test; ARGS='-k word' picks some, WORKERS=n sets how many at once"
+	@echo "make check              format, lint, types, import directions"
+	@echo "make format             let ruff mend what it can"
+	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
+
+# exec: signals reach the supervisor itself.
+run:
+	@$(ENVIRONMENT) run && exec $(BIN)/python -m ml_pipeline.cli run
+
+stop reset:
+	@if [ -x $(BIN)/python ]; then exec $(BIN)/python -m ml_pipeline.cli $@; else echo "no .venv: nothing was ever started here"; fi
+
+test:
+	@$(ENVIRONMENT) dev
+	@exec $(PYTEST) -n $(WORKERS) $(ARGS)
+
+check:
+	@$(ENVIRONMENT) dev
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports --no-cache
+
+format:
+	@$(ENVIRONMENT) dev
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+
+pin:
+	@$(ENVIRONMENT) dev
+	$(UV_PIN) --upgrade pyproject.toml requirements.in -o requirements.txt
+	$(UV_PIN) --upgrade --group pyproject.toml:dev -c requirements.txt -o requirements-dev.txt
+	@$(ENVIRONMENT) dev
