@@ -1,0 +1,1 @@
+"""Has something changed? One detector one file, windows, references, verdicts."""
