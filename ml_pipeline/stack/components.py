@@ -107,14 +107,17 @@ def airflow_environment(state: State, project: Path, secrets: Secrets, *, dsn: s
 
 
 def airflow_parts(environment: Mapping[str, str]) -> tuple[Component, ...]:
-    """Return Airflow's four processes. Task logs are read from disk: no part serves them on a port of its own."""
+    """Return Airflow's four processes, the scheduler last.
+
+    Task logs are read from disk: no part serves them on a port of its own.
+    """
     return tuple(
         Component(f"airflow-{part}", (sys.executable, "-m", "airflow", part, *options), environment)
         for part, options in (
             ("api-server", ()),
-            ("scheduler", ("--skip-serve-logs",)),
             ("dag-processor", ()),
             ("triggerer", ("--skip-serve-logs",)),
+            ("scheduler", ("--skip-serve-logs",)),
         )
     )
 

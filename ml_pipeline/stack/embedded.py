@@ -9,10 +9,13 @@ with Stack(state=Path(".local"), project=Path("."), say=print) as stack:
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import httpx
+import msgspec
 
 from ml_pipeline.errors import StackError
 from ml_pipeline.stack import components
@@ -27,7 +30,7 @@ from ml_pipeline.vocabulary.tasks import Task
 
 START_SECONDS = 240.0
 POSTGRES = {"shared_buffers": "128MB", "max_connections": "120", "timezone": "UTC", "log_timezone": "UTC"}
-AIRFLOW_PARTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+BEATING = ("scheduler", "dag_processor", "triggerer")
 
 
 class Stack:
@@ -60,10 +63,11 @@ class Stack:
             StackError: if a part cannot be started, or a named port is taken.
         """
         began = time.monotonic()
+        self._started_at = datetime.now(UTC)
         self._ports = choose_ports(self._state.ports())
         self._state.remember_ports(self._ports)
         self._start_postgres()
-        self._databases.make_programs()
+        self._databases.make_programs(remake_unfinished=True)
         mlflow = components.mlflow_server(self._state, dsn=self._databases.dsn("mlflow"), port=self._ports["mlflow"])
         self._upgrade_mlflow(mlflow)
         self._supervisor.start(mlflow)
@@ -77,8 +81,12 @@ class Stack:
         self._databases.make_pipeline()
         self._say(f"database {PIPELINE} is at the newest schema")
         self._upgrade_airflow(airflow)
-        for part in components.airflow_parts(airflow):
+        *parts, scheduler = components.airflow_parts(airflow)
+        for part in parts:
             self._supervisor.start(part)
+        # Last: a task started before the API server answers fails at once and waits for its retry.
+        self._wait_for("Airflow's API", lambda: self._airflow_health() is not None)
+        self._supervisor.start(scheduler)
         self._wait_for("MLflow", self._is_mlflow_healthy)
         self._databases.record_schema_version("mlflow", version("mlflow"))
         self._wait_for("Airflow", self._is_airflow_healthy)
@@ -128,7 +136,7 @@ class Stack:
             raise StackError(f"cannot make a cluster in {server.folder}: {error}") from error
         self._supervisor.start_postgres(server, **POSTGRES)
         self._secrets = self._state.secrets()
-        self._databases = Databases(server, self._secrets)
+        self._databases = Databases(server.dsn(), msgspec.to_builtins(self._secrets))
 
     def _upgrade_mlflow(self, server: Component) -> None:
         # On an empty database the server makes its tables itself.
@@ -161,21 +169,23 @@ class Stack:
         began = time.monotonic()
         while not is_healthy():
             if time.monotonic() - began > START_SECONDS:
-                raise StackError(f"{name} is not healthy after {START_SECONDS:.0f} s; see {self._state.logs}")
+                raise StackError(f"{name} does not answer after {START_SECONDS:.0f} s; see {self._state.logs}")
             time.sleep(0.3)
-        self._say(f"{name} is healthy")
+        self._say(f"{name} answers")
 
     def _is_mlflow_healthy(self) -> bool:
         response = _get(f"{self.mlflow_url}/health")
         return response is not None and response.status_code == httpx.codes.OK
 
     def _is_airflow_healthy(self) -> bool:
+        # 200 is answered whatever the parts do; their state stands in the body, for 30 s that of the last start.
+        parts = self._airflow_health() or {}
+        beats = [parts.get(name, {}).get(f"latest_{name}_heartbeat") for name in BEATING]
+        return all(beat and datetime.fromisoformat(beat) > self._started_at for beat in beats)
+
+    def _airflow_health(self) -> dict[str, Any] | None:
         response = _get(f"{self.airflow_url}/api/v2/monitor/health")
-        if response is None or response.status_code != httpx.codes.OK:
-            return False
-        # 200 is answered whatever the parts do; their state stands in the body.
-        parts = response.json()
-        return all(parts.get(name, {}).get("status") == "healthy" for name in AIRFLOW_PARTS)
+        return response.json() if response is not None and response.status_code == httpx.codes.OK else None
 
 
 def _get(url: str) -> httpx.Response | None:

@@ -94,7 +94,7 @@ def _parent(process: psutil.Process) -> int | None:
         return None
 
 
-def end(children: Iterable[Child], *, ask_seconds: float = 4.0, wait_seconds: float = 8.0) -> None:
+def end(children: Iterable[Child], *, ask_seconds: float = 4.0, wait_seconds: float = 4.0) -> None:
     """End every process of ``children``'s families.
 
     The leaders are asked first, for they tell their own workers; whoever is left after ``ask_seconds`` is asked
@@ -102,11 +102,11 @@ def end(children: Iterable[Child], *, ask_seconds: float = 4.0, wait_seconds: fl
     """
     known = tuple(children)
     members = family(known)
-    leaders = {child.pid for child in known}
-    led = [process for process in members if process.pid in leaders]
-    for process in led or members:
-        _send(process, signal.SIGTERM)
-    if _wait(members, ask_seconds if led else 0.0):
+    alive = {process.pid for process in members}
+    for process in members:
+        if process.pid in {child.pid for child in known} or _session(process.pid) not in alive:
+            _send(process, signal.SIGTERM)
+    if _wait(members, ask_seconds):
         return
     for process in (members := _still(members, known)):
         _send(process, signal.SIGTERM)

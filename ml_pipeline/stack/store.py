@@ -1,14 +1,13 @@
-"""Roles and databases of the cluster, spoken to as its owner."""
+"""Roles and databases of a Postgres, spoken to as the server's owner."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from ml_pipeline.database.migrations import upgrade
 from ml_pipeline.database.named_sql import queries
-from ml_pipeline.errors import StackError
-from ml_pipeline.stack.postgres import OWNER, Postgres
-from ml_pipeline.stack.state import Secrets
+from ml_pipeline.errors import DatabaseError
 
 PIPELINE = "ml_pipeline"
 PIPELINE_ROLES = ("ml_capture", "ml_jobs", "ml_dashboards")
@@ -17,30 +16,41 @@ PROGRAMS = ("airflow", "mlflow")
 
 
 class Databases:
-    """The databases of one running cluster."""
+    """The databases of one running server.
 
-    def __init__(self, server: Postgres, secrets: Secrets) -> None:
-        self._server = server
-        self._secrets = secrets
+    ``owner_dsn`` is a superuser's URL of any database; ``passwords`` has one entry per role.
 
-    def make_programs(self) -> None:
-        """Make the databases of Airflow and MLflow, empty; one that was cut off half-made is made again."""
+    Raises:
+        DatabaseError: from every method, if the server cannot be reached or refuses.
+    """
+
+    def __init__(self, owner_dsn: str, passwords: Mapping[str, str]) -> None:
+        self._owner_dsn = owner_dsn
+        self._passwords = passwords
+
+    def make_programs(self, *, remake_unfinished: bool = False) -> None:
+        """Make the databases of Airflow and MLflow, empty.
+
+        ``remake_unfinished`` drops one whose program never completed its schema: only where we record that.
+        """
         with self._owner() as run:
             for name in PROGRAMS:
                 run("create_role", role=name)
-                run("set_password", role=name, password=getattr(self._secrets, name))
-                run("drop_unfinished_database", database=name)
+                run("set_password", role=name, password=self._passwords[name])
+                if remake_unfinished:
+                    run("drop_unfinished_database", database=name)
                 run("create_database", database=name, owner=name)
                 run("close_database", database=name)
 
     def make_pipeline(self) -> None:
         """Make our database, bring it to the newest schema, give the three roles their passwords."""
+        owner = urlsplit(self._owner_dsn)
         with self._owner() as run:
-            run("create_database", database=PIPELINE, owner=OWNER)
-            upgrade(self._server.dsn(PIPELINE))
+            run("create_database", database=PIPELINE, owner=owner.username or "")
+            upgrade(owner._replace(path=f"/{PIPELINE}").geturl())
             run("close_database", database=PIPELINE)
             for role in PIPELINE_ROLES:
-                run("set_password", role=role, password=getattr(self._secrets, role))
+                run("set_password", role=role, password=self._passwords[role])
                 run("admit", database=PIPELINE, role=role)
 
     def schema_version(self, program: str) -> str | None:
@@ -55,24 +65,28 @@ class Databases:
 
     def dsn(self, role: str, database: str | None = None) -> str:
         """Return the URL under which ``role`` reaches its database."""
-        return self._server.dsn(database or role, role=role, password=getattr(self._secrets, role))
+        server = urlsplit(self._owner_dsn)
+        place = server.netloc.rpartition("@")[2]
+        return f"postgresql://{role}:{quote(self._passwords[role], safe='')}@{place}/{database or role}"
 
     @contextmanager
     def _connection(self) -> Iterator[Any]:
         import psycopg2
 
         try:
-            connection = psycopg2.connect(self._server.dsn(), connect_timeout=10)
+            connection = psycopg2.connect(self._owner_dsn, connect_timeout=10)
         except psycopg2.OperationalError as error:
-            raise StackError(f"Postgres does not answer: {error}; see {self._server.log}") from error
+            raise DatabaseError(f"Postgres does not answer as its owner: {error}") from error
         connection.autocommit = True
         try:
             yield connection
+        except psycopg2.Error as error:
+            raise DatabaseError(f"Postgres refuses: {error}") from error
         finally:
             connection.close()
 
     @contextmanager
-    def _owner(self) -> Iterator[Any]:
+    def _owner(self) -> Iterator[Callable[..., None]]:
         with self._connection() as connection, connection.cursor() as cursor:
 
             def run(statement: str, **values: str) -> None:
