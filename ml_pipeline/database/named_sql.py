@@ -16,3 +16,11 @@ def queries(package: str) -> Any:
     import aiosql
 
     return aiosql.from_path(sql_root() / "queries" / f"{package}.sql", "psycopg2")
+
+
+@cache
+def rollups() -> Any:
+    """Return the statements of all files in ``sql/rollups``, one method each; syntax as in ``queries``."""
+    import aiosql
+
+    return aiosql.from_path(sql_root() / "rollups", "psycopg2")

@@ -61,6 +61,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
 def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
     named = queries("events")
+    named.touch_failures(tx)
     span = named.reached_span(tx)
     if span["low"] is not None:
         named.touch_reached(tx, low=span["low"], high=span["high"])

@@ -21,7 +21,7 @@ WITH waiting AS (
 SELECT array_agg(id)::text AS ids FROM taken CROSS JOIN unnest(taken.ids) AS id;
 
 -- name: open_batch()!
-CREATE TEMPORARY TABLE touched (table_name text NOT NULL, conversation_id uuid NOT NULL, at timestamptz NOT NULL)
+CREATE TEMPORARY TABLE touched (table_name text NOT NULL, conversation_id uuid, at timestamptz NOT NULL)
 ON COMMIT DROP;
 
 -- name: read_batch(ids)!
@@ -278,6 +278,13 @@ WITH made AS (
     RETURNING conversation_id, at
 )
 INSERT INTO touched SELECT 'labels', conversation_id, at FROM made;
+
+-- name: touch_failures()!
+-- Errors and failed answers make no row, but the error rate of their hour.
+INSERT INTO touched
+SELECT 'ml_tracking_events', conversation_id, at
+FROM arrived
+WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept';
 
 -- name: reached_span()^
 -- Between which times lie the predictions that the batch says something new about; null when there are none.

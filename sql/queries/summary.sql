@@ -69,7 +69,7 @@ ORDER BY has_drifted DESC, p_value;
 -- Each metric over all hours, weighted by its rows.
 SELECT metric, task, version, sum(value * n) / nullif(sum(n), 0) AS value, sum(n)::bigint AS n
 FROM metric_rollups
-WHERE value IS NOT NULL
+WHERE slice = ''
 GROUP BY metric, task, version
 ORDER BY metric, task, version;
 

@@ -4,6 +4,7 @@ Example: ``append(database, [turn("c1", 0, "How much?"), prediction("c1", 0), ou
 """
 
 import json
+import random
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from itertools import count
 from typing import Any, Protocol
 
 import psycopg2
+
+from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS
 
 Event = dict[str, Any]
 
@@ -138,3 +141,60 @@ def rows(database: HasDsn, statement: str, **parameters: Any) -> list[dict[str, 
             return [dict(row) for row in cursor.fetchall()] if cursor.description else []
     finally:
         connection.close()
+
+
+def trust_all(database: HasDsn) -> None:
+    """Let every hour pass, as if it had been judged."""
+    rows(database, "UPDATE quality_verdicts SET state = 'trusted'")
+
+
+def sales_floor(conversations: int = 24, seed: int = 0) -> list[Event]:
+    """Return conversations over two days, two or so an hour apart: 8 turns, answers of two versions for three tasks,
+    human labels on all customer turns but of every fifth conversation, outcomes but for every seventh, failures.
+    """
+    chance = random.Random(seed)
+    events = []
+    for index in range(conversations):
+        name, start = f"floor-{seed}-{index}", index * 4000.0
+        described = {"language": chance.choice(["en", "es"]), "platform": "web"}
+        for number in range(8):
+            at = after(start + number * 20)
+            is_customer = number % 2 == 1
+            role = "user" if is_customer else "assistant"
+            events.append(turn(name, number, f"Turn {number}.", role=role, at=at, conversation=described))
+            if is_customer:
+                events += _answers(name, number, at, chance)
+                if index % 5:
+                    for task, labels in (("objection", ("price", "trust")), ("needs", ("roi", "support"))):
+                        held = [each for each in labels if chance.random() < 0.3]
+                        events.append(label(name, task, held, number=number, at=after(start + 3000 + number)))
+        if index % 7:
+            is_sold = chance.random() < 0.4
+            end = {"conversion_value": chance.choice([90, 250]), "currency": "USD"} if is_sold else {}
+            satisfaction = {"satisfaction": chance.choice([1.0, 3.5, 5.0])} if index % 2 else {}
+            result = "converted" if is_sold else "completed"
+            events.append(outcome(name, result, at=after(start + 200), **end, **satisfaction))
+        if index % 3 == 0:
+            events.append(error(name, at=after(start + 30)))
+            events.append(prediction(name, 1, is_fallback=True, at=after(start + 31)))
+    return events
+
+
+def _answers(name: str, number: int, at: datetime, chance: random.Random) -> list[Event]:
+    answers = []
+    for task in DEFAULT_TASKS:
+        for version in ("caller", f"{task.name}.{task.mode}/1"):
+            answer = {each: round(chance.random(), 3) for each in task.labels}
+            answers.append(
+                prediction(
+                    name,
+                    number,
+                    task.name,
+                    probabilities=answer,
+                    mode=str(task.mode),
+                    version=version,
+                    latency_ms=round(chance.lognormvariate(2, 1), 3),
+                    at=at,
+                )
+            )
+    return answers

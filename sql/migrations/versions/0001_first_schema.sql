@@ -482,17 +482,20 @@ CREATE TABLE quality_results (
 -- Derived from facts: metrics, errors, drift, patterns
 -- ---------------------------------------------------------------------------------------------
 
--- One metric of one hour. task, mode and version are '' where the metric has none.
+-- One metric of one hour. task, mode and version are '' where the metric has none; slice is '' for all rows together, else
+-- one part of them as 'label=price'. value is a mean over n, so hours merge as sum(value * n) / sum(n); exact percentiles
+-- do not merge, the histogram beside them does.
 CREATE TABLE metric_rollups (
     hour      timestamptz      NOT NULL,
     metric    text             NOT NULL,
     task      text             NOT NULL DEFAULT '',
     mode      text             NOT NULL DEFAULT '',
     version   text             NOT NULL DEFAULT '',
-    value     double precision,
+    slice     text             NOT NULL DEFAULT '',
+    value     double precision NOT NULL,
     n         bigint           NOT NULL,
-    histogram jsonb,                          -- sparse, 10 % log buckets: {"bucket": count}
-    PRIMARY KEY (hour, metric, task, mode, version)
+    histogram jsonb,                          -- sparse, {"b": count} of values in [1.1^b, 1.1^(b + 1))
+    PRIMARY KEY (hour, metric, task, mode, version, slice)
 );
 
 CREATE TABLE prediction_errors (
