@@ -21,32 +21,41 @@ REPORTED_APART = (OBJECTION.name, CONVERSION.name)
 class Service(Protocol):
     """What a replay calls of the online module."""
 
-    async def track_prediction(
+    def track_prediction(
         self,
         conversation_id: str,
         prediction_type: str,
         predictions: Any,
         confidence_scores: Any = None,
         context: Any = None,
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """Record one answer."""
 
-    async def process_conversation_predictions(
+    def process_conversation_predictions(
         self, conversation_id: str, messages: Any, context: Any, predictions: Any = None
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """Record all answers of a turn and return what to act on."""
 
-    async def process_orchestrator_predictions(
+    def process_orchestrator_predictions(
         self, conversation_id: str, messages: Any, context: Any, existing_predictions: Any = None
-    ) -> Any:
+    ) -> Awaitable[Any]:
         """Do the same for the orchestrator's shape."""
 
-    async def record_conversation_outcome(self, conversation_id: str, outcome: Any, metrics: Any) -> Any:
+    def record_conversation_outcome(self, conversation_id: str, outcome: Any, metrics: Any) -> Awaitable[Any]:
         """Record how a conversation ended."""
 
-    async def record_feedback(
-        self, conversation_id: str, task: Any, labels: Any, source: Any, at: Any = None, **about: Any
-    ) -> Any:
+    def record_feedback(  # noqa: PLR0913 - the online contract has them
+        self,
+        conversation_id: str,
+        task: Any,
+        labels: Any,
+        source: Any,
+        at: Any = None,
+        *,
+        turn: Any = None,
+        value: Any = None,
+        currency: Any = None,
+    ) -> Awaitable[Any]:
         """Record truth that was learnt later."""
 
 
@@ -129,10 +138,16 @@ class Player:
 
     async def feed_back(self, dialogue: Dialogue, label: LateLabel) -> None:
         """Record what was learnt later."""
-        about = {"turn": label.turn, "value": label.value, "currency": label.currency}
         await self._safely(
             self._service.record_feedback(
-                dialogue.conversation_id, label.task, list(label.labels), label.source, self._clock(), **about
+                dialogue.conversation_id,
+                label.task,
+                list(label.labels),
+                label.source,
+                self._clock(),
+                turn=label.turn,
+                value=label.value,
+                currency=label.currency,
             )
         )
         self.report.labels += 1
