@@ -43,9 +43,10 @@ def simulated_floor(seed: int = 1, conversations: int = 1_200, days: int = 28) -
     dialogues: list[Dialogue] = []
     truth: dict[tuple[str, int], TurnTruth] = {}
     sold: dict[str, bool] = {}
-    for number, start in enumerate(_starts(seed, conversations, days)):
-        # A stream per call: a draw more in one call moves no other.
+    for number in range(conversations):
+        # A stream per call: a larger floor contains the smaller one.
         rng = random.Random(f"{seed}/{number}")
+        start = _start(rng, days)
         conversation_id = f"simulated-{seed}-{number:05d}"
         language = "es" if rng.random() < 0.6 else "en"
         name = rng.choice(phrases(language)["slots"]["name"])
@@ -62,15 +63,12 @@ def simulated_source(seed: int = 1, conversations: int = 1_200, days: int = 28) 
     return simulated_floor(seed, conversations, days).source
 
 
-def _starts(seed: int, conversations: int, days: int) -> list[datetime]:
-    """Return when calls begin: more in the week than at weekends, most late in the afternoon."""
-    rng = random.Random(f"{seed}/starts")
+def _start(rng: random.Random, days: int) -> datetime:
+    """Return when a call begins: less likely at weekends, most likely late in the afternoon."""
     every_day = [FIRST_DAY + timedelta(days=day) for day in range(days)]
-    weights = [WEEKEND_WEIGHT if day.weekday() >= 5 else 1.0 for day in every_day]
-    return sorted(
-        day + timedelta(hours=rng.choices(list(HOURS), list(HOURS.values()))[0], seconds=rng.randrange(3_600))
-        for day in rng.choices(every_day, weights, k=conversations)
-    )
+    day = rng.choices(every_day, [WEEKEND_WEIGHT if day.weekday() >= 5 else 1.0 for day in every_day])[0]
+    hour = rng.choices(list(HOURS), list(HOURS.values()))[0]
+    return day + timedelta(hours=hour, seconds=rng.randrange(3_600))
 
 
 def _dialogue(conversation_id: str, call: Call, after: Aftermath, rng: random.Random) -> Dialogue:

@@ -48,6 +48,13 @@ def test_another_seed_gives_other_conversations():
     assert not {t.conversation_id for t in one.dialogues} & {t.conversation_id for t in other.dialogues}
 
 
+def test_a_larger_floor_contains_the_smaller_one():
+    small, large = simulated_source(4, 6), simulated_source(4, 9)
+
+    assert {talk.conversation_id for talk in small.dialogues} < {talk.conversation_id for talk in large.dialogues}
+    assert all(talk in large.dialogues for talk in small.dialogues)
+
+
 def test_every_customer_turn_has_a_truth_and_no_other_turn_has(floor: SimulatedFloor):
     asked = {
         (talk.conversation_id, index)
