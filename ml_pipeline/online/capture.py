@@ -1,7 +1,7 @@
 """Makes events of what a call brought and records them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.errors import RefusalError
+from ml_pipeline.online.context import Context, read_context
 from ml_pipeline.online.conversations import Conversation, Turn, read_message
 from ml_pipeline.online.ids import event_id, fresh_event_id
-from ml_pipeline.online.plain import Plain
+from ml_pipeline.online.plain import Plain, fields_of
 from ml_pipeline.online.recorder import Event
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.vocabulary.events import AGENT_CATEGORY, CATEGORIES, TURN
@@ -34,6 +35,21 @@ class Capture:
     def refuse(self, reason: str, conversation: Conversation | None = None) -> None:
         uuid = conversation.uuid if conversation else None
         self.runtime.recorder.refuse(reason, self.where, uuid, self.now)
+
+    def fields(self, given: object) -> Mapping[str, Any]:
+        """Return the named fields of ``given``; none where it has none or cannot be read."""
+        try:
+            return fields_of(given) or {}
+        except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+            return {}
+
+    def context(self, given: object) -> Context:
+        """Return what may go on of a caller's context; a broken one costs nothing else."""
+        try:
+            return read_context(given, self.runtime.settings.customer_key)
+        except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+            self.note("unreadable_context")
+            return Context({}, {})
 
     def plain(self, given: object, conversation: Conversation | None = None) -> dict[str, Any] | None:
         """Return ``given`` as a JSON object fit for the disk; None, counted as refused, where it cannot become one."""

@@ -8,7 +8,6 @@ from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation, read_conversation_id
 from ml_pipeline.online.harmless import harmless, nothing
 from ml_pipeline.online.ids import EPOCH, conversation_uuid
-from ml_pipeline.online.plain import fields_of
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.online.times import read_time
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME, PREDICTION, TURN
@@ -42,7 +41,7 @@ class EventTracker:
         Its time is ``event_data``'s ``timestamp`` or ``at``, else the clock.
         """
         capture = self._host.capture("track_event")
-        fields = fields_of(event_data) or {}
+        fields = capture.fields(event_data)
         given = conversation_id if read_conversation_id(conversation_id) else fields.get("conversation_id")
         conversation = self._host.conversation(capture, given) if read_conversation_id(given) else None
         name = _event_type(capture.raw(event_type))

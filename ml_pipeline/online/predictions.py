@@ -11,7 +11,6 @@ from ml_pipeline.online.context import Context
 from ml_pipeline.online.conversations import Conversation, Reported
 from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest, feature_row
 from ml_pipeline.online.ids import event_id
-from ml_pipeline.online.plain import fields_of
 from ml_pipeline.online.policy import Model, Policy
 from ml_pipeline.online.reshape import replace_answer
 from ml_pipeline.online.shapes import FALLBACK, Answer, find_section, is_failure, read_section
@@ -68,11 +67,11 @@ class Predictions:
 
     def answer(self, given: object) -> Served:
         """Record the caller's answers and ours; return ``given`` with the answers that the policy serves."""
-        fields = fields_of(given)
-        has_failed = is_failure(given)
+        fields = self._capture.fields(given)
+        has_failed = is_failure(fields)
         if has_failed:
             self.record_failure(None, given)
-        callers = {} if fields is None or has_failed else self._read_caller(fields)
+        callers = {} if has_failed else self._read_caller(fields)
         ours = self._predict()
         changed: Any = given
         served_by: dict[str, str] = {}
@@ -81,7 +80,7 @@ class Predictions:
             chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
             mine = ours[task.name].get(chosen.entry.version) if chosen else None
             if chosen and mine:
-                changed = replace_answer(fields_of(changed) or {}, task, mine.answer)
+                changed = replace_answer(self._capture.fields(changed), task, mine.answer)
                 served_by[task.name], answers[task.name] = chosen.entry.version, mine.answer
             elif task.name in callers:
                 served_by[task.name], answers[task.name] = CALLER, callers[task.name]
@@ -92,7 +91,7 @@ class Predictions:
 
     def report(self, task: Task, section: object, confidence: float | None) -> str | None:
         """Record a caller's answer to one task whose turn may not be known yet; return its event id."""
-        answer = read_section(section, task, self._capture.note, confidence)
+        answer = self._read(section, task, confidence)
         if answer is None:
             return self.record_failure(task, section)
         chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
@@ -129,17 +128,18 @@ class Predictions:
             key = find_section(fields, task)
             if key is None:
                 continue
-            if is_failure(fields[key]):
+            if is_failure(self._capture.fields(fields[key])):
                 self.record_failure(task, fields[key])
-                continue
-            try:
-                answer = read_section(fields[key], task, self._capture.note)
-            except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
-                self._capture.note("unreadable_prediction")
-                continue
-            if answer:
+            elif answer := self._read(fields[key], task):
                 found[task.name] = answer
         return found
+
+    def _read(self, section: object, task: Task, confidence: float | None = None) -> Answer | None:
+        try:
+            return read_section(section, task, self._capture.note, confidence)
+        except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+            self._capture.note("unreadable_prediction")
+            return None
 
     def _predict(self) -> dict[str, dict[str, _Given]]:
         """Return our answers per task and version."""
@@ -179,11 +179,11 @@ class Predictions:
         self,
         task: Task,
         callers: Answer | None,
-        fields: Mapping[str, Any] | None,
+        fields: Mapping[str, Any],
         ours: dict[str, _Given],
         served_by: str | None,
     ) -> None:
-        if callers and fields is not None:
+        if callers:
             raw = fields[str(find_section(fields, task))]
             repeats = self._claim(task, callers)
             self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=repeats))

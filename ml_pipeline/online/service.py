@@ -11,15 +11,13 @@ from typing import Any, Self
 
 from ml_pipeline.online import runtime as runtimes
 from ml_pipeline.online.capture import Capture
-from ml_pipeline.online.context import read_context
 from ml_pipeline.online.conversations import Conversation, read_conversation_id
 from ml_pipeline.online.event_tracker import EventTracker
 from ml_pipeline.online.harmless import harmless, nothing
 from ml_pipeline.online.health import pipeline_metrics
-from ml_pipeline.online.plain import fields_of
 from ml_pipeline.online.predictions import Moment, Predictions, Served
 from ml_pipeline.online.runtime import Runtime
-from ml_pipeline.online.shapes import FALLBACK, find_section, find_task, is_failure, read_probability
+from ml_pipeline.online.shapes import FALLBACK, find_sections, find_task, is_failure, read_probability
 from ml_pipeline.online.shipping import unshipped
 from ml_pipeline.online.times import read_time, to_millisecond
 from ml_pipeline.online.truth import outcome_data, read_labels, read_number, read_source
@@ -36,6 +34,11 @@ def unchanged(*arguments: Any, **named: Any) -> dict[str, Any]:
     if given is None and len(arguments) > position:
         given = arguments[position]
     return _result(Served({} if given is None else given), None)
+
+
+def unmeasured(*_: Any, **__: Any) -> dict[str, Any]:
+    """What is said of the pipeline when nothing can be measured."""
+    return {"pipeline_status": "error", "timestamp": None, "health_score": 0.0}
 
 
 class MLPipelineService:
@@ -129,12 +132,16 @@ class MLPipelineService:
         conversation = self.conversation(capture, conversation_id)
         if conversation is None:
             return None
-        predictor = self._predictions(capture, _reported_moment(capture, conversation, context, self.settings))
-        if prediction_type == FALLBACK or is_failure(predictions):
-            return predictor.record_failure(
-                None, {**(fields_of(predictions) or {}), "prediction_type": prediction_type}
-            )
-        return _report_all(predictor, self.settings, prediction_type, predictions, fields_of(confidence_scores) or {})
+        predictor = self._predictions(capture, _reported_moment(capture, conversation, context))
+        fields = capture.fields(predictions)
+        if prediction_type == FALLBACK or is_failure(fields):
+            return predictor.record_failure(None, {**fields, "prediction_type": prediction_type})
+        confidences = capture.fields(confidence_scores)
+        events = [
+            predictor.report(task, section, read_probability(confidences.get(task.name)))
+            for task, section in find_sections(prediction_type, predictions, fields, self.settings.tasks)
+        ]
+        return events[-1] if events else predictor.record_failure(None, predictions)
 
     @harmless(nothing)
     async def track_event(self, conversation_id: Any, event_type: Any, event_data: Any = None) -> str | None:
@@ -199,7 +206,7 @@ class MLPipelineService:
         }
         return capture.emit_once(conversation, LABEL, data, read_time(at) or capture.now)
 
-    @harmless(lambda: {"pipeline_status": "error", "health_score": 0.0})
+    @harmless(unmeasured)
     async def get_ml_pipeline_metrics(self) -> dict[str, Any]:
         """Return what the pipeline does at this moment; see ``online.health`` for every key."""
         return await pipeline_metrics(self.started(), self.now())
@@ -264,7 +271,7 @@ class MLPipelineService:
         conversation = self.conversation(capture, conversation_id)
         if conversation is None:
             return _result(Served({} if given is None else given), None)
-        known = read_context(context, self.settings.customer_key)
+        known = capture.context(context)
         conversation.about.update(known.about)
         turn = max(0, capture.turns(conversation, messages))
         at = conversation.turns[turn].at if turn < len(conversation.turns) else capture.now
@@ -285,10 +292,10 @@ def _result(served: Served, tracking_id: str | None) -> dict[str, Any]:
     }
 
 
-def _reported_moment(capture: Capture, conversation: Conversation, context: Any, settings: Settings) -> Moment:
+def _reported_moment(capture: Capture, conversation: Conversation, context: Any) -> Moment:
     """Return where a prediction stands that came without its messages."""
-    fields = fields_of(context) or {}
-    known = read_context(fields, settings.customer_key)
+    fields = capture.fields(context)
+    known = capture.context(fields)
     conversation.about.update(known.about)
     turn = _named_turn(fields)
     turn = _likely_turn(conversation) if turn is None else turn
@@ -312,26 +319,6 @@ def _likely_turn(conversation: Conversation) -> int:
         return last + 1
     has_answer = any(turn == last for _, turn, *_ in conversation.predicted)
     return last + 2 if has_answer else last
-
-
-def _report_all(
-    predictor: Predictions, settings: Settings, kind: Any, given: Any, confidences: Mapping[str, Any]
-) -> str | None:
-    """Record what ``given`` says of the task named ``kind``, or of every task it has a section for."""
-    task = find_task(kind, settings.tasks)
-    fields = fields_of(given) or {}
-    if task and (key := find_section(fields, task)) and fields_of(fields[key]) is None and len(fields) > 1:
-        key = None  # the section itself: its list stands beside its other fields
-    elif task:
-        key = find_section(fields, task)
-    if task:
-        section = fields[key] if key else given
-        return predictor.report(task, section, read_probability(confidences.get(task.name)))
-    event = None
-    for each in settings.tasks:
-        if key := find_section(fields, each):
-            event = predictor.report(each, fields[key], read_probability(confidences.get(each.name))) or event
-    return event or predictor.record_failure(None, given)
 
 
 def _whole(given: Any) -> int | None:

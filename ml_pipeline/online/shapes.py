@@ -89,6 +89,26 @@ def find_section(predictions: Mapping[str, Any], task: Task) -> str | None:
     return next((name for name in names_of(task.name).sections if predictions.get(name) is not None), None)
 
 
+def find_sections(
+    kind: object, given: object, fields: Mapping[str, Any], tasks: Sequence[Task]
+) -> list[tuple[Task, object]]:
+    """Return what ``given``, whose fields are ``fields``, says of the task called ``kind``, or of every task.
+
+    The answer to one task may stand alone, ``{"objections": [...], "primary_objection": ...}``, or in its section,
+    ``{"objections": {"objections": [...]}}``.
+    """
+    task = find_task(kind, tasks)
+    if task is None:
+        return [(each, fields[key]) for each in tasks if (key := find_section(fields, each))]
+    key = find_section(fields, task)
+    if key is None:
+        return [(task, given)]
+    names = names_of(task.name)
+    stands_alone = task.kind is TaskKind.BINARY or key in (names.plural, names.singular)
+    is_section = fields_of(fields[key]) is not None or not stands_alone
+    return [(task, fields[key] if is_section else given)]
+
+
 def is_failure(predictions: object) -> bool:
     """Tell whether a caller says that it could not predict: an ``error``, or the type ``fallback``."""
     fields = fields_of(predictions)
