@@ -40,14 +40,15 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     Raises:
         DatabaseError: if Postgres cannot be reached.
     """
+    from psycopg2 import OperationalError  # the driver's own: raw_connection does not wrap it
     from psycopg2.extras import RealDictCursor
-    from sqlalchemy.exc import OperationalError
 
     target = dsn or load_settings().jobs_dsn
     try:
         pooled = engine(target).raw_connection()
     except OperationalError as error:
-        raise DatabaseError(f"cannot reach Postgres: {error.orig}; start the stack with `make run`") from error
+        reason = " ".join(str(error).split())
+        raise DatabaseError(f"cannot reach Postgres: {reason}; start the stack with `make run`") from error
     tx = cast("Transaction", pooled.driver_connection)
     tx.cursor_factory = RealDictCursor  # only now: SQLAlchemy reads the server's version by position
     try:
