@@ -31,7 +31,7 @@ stop reset:
 
 test:
 	@$(ENVIRONMENT) dev
-	@exec $(PYTEST) -n $(WORKERS) $(ARGS)
+	@exec $(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
 
 check:
 	@$(ENVIRONMENT) dev

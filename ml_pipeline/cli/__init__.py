@@ -7,9 +7,11 @@ import typer
 from ml_pipeline.cli import stack
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.replay import replay
+from ml_pipeline.cli.run import run
 from ml_pipeline.errors import PipelineError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.command()(run)
 app.command()(stack.stop)
 app.command()(stack.reset)
 app.command()(databases)

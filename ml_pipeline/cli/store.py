@@ -19,6 +19,11 @@ def other_sources(tx: Transaction, source: str) -> dict[str, int]:
     return {row["source"]: row["conversations"] for row in queries("summary").other_sources(tx, source=source)}
 
 
+def champions(tx: Transaction) -> set[str]:
+    """Return the versions that answer now."""
+    return {row["version"] for row in queries("summary").champions(tx)}
+
+
 def read_all(tx: Transaction, source: str, served_since: datetime) -> dict[str, Any]:
     """Return every figure of the summary that stands in Postgres, by section."""
     named = queries("summary")
