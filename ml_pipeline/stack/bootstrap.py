@@ -122,8 +122,10 @@ def install(level: str) -> None:
     packages = sum(line[:1].isalnum() for name in pins for line in Path(name).read_text(encoding="utf-8").splitlines())
     say(f"[3/3] up to {packages} packages of {' and '.join(pins)}; about 1 GB the first time")
     uv = (str(PYTHON), "-m", "uv", "pip")
+    # A terminal sees progress bars; a log would see 250 lines of names.
+    quiet = () if sys.stderr.isatty() else ("--quiet",)
     # Wheels only: a machine without a compiler gets a clear refusal instead of a build log.
-    run(*uv, "sync", "--python", str(PYTHON), "--only-binary", ":all:", *pins, remedy=network)
+    run(*uv, "sync", *quiet, "--python", str(PYTHON), "--only-binary", ":all:", *pins, remedy=network)
     run(*uv, "install", "--quiet", "--python", str(PYTHON), "--no-deps", "--editable", ".", remedy=network)
 
 

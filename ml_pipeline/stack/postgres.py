@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from ml_pipeline.errors import StackError
-from ml_pipeline.stack.processes import is_running, working_in
+from ml_pipeline.stack.processes import is_running, last_lines, working_in
 
 OWNER = "postgres"
 """Owner of the cluster: creates databases and runs migrations, never serves at run time."""
@@ -196,4 +196,5 @@ class Postgres:
             check=False,
         )
         if check and done.returncode != 0:
-            raise StackError(f"{program} failed: {done.stderr.strip()[-500:]}; see {self.log}")
+            last_words = "\n  ".join([done.stderr.strip()[-500:], *last_lines(self.log, 8)])
+            raise StackError(f"{program} failed: {last_words}\nsee {self.log}")

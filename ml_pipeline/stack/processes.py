@@ -137,3 +137,13 @@ def _send(process: psutil.Process, number: signal.Signals) -> None:
         process.send_signal(number)
     except GONE:
         return
+
+
+def last_lines(log: Path, count: int) -> list[str]:
+    """Return what a process wrote last, nothing where its log cannot be read."""
+    try:
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8_192))
+            return stream.read().decode(errors="replace").splitlines()[-count:]
+    except OSError:
+        return []

@@ -15,7 +15,7 @@ from ml_pipeline.errors import StackError
 from ml_pipeline.stack.components import Component, inherited
 from ml_pipeline.stack.guardian import clean_up
 from ml_pipeline.stack.postgres import Postgres
-from ml_pipeline.stack.processes import Child, describe, end, is_same
+from ml_pipeline.stack.processes import Child, describe, end, is_same, last_lines
 from ml_pipeline.stack.state import Lock, State
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -44,7 +44,7 @@ class Running:
         """Say how it ended and what it wrote last."""
         code = self.process.returncode if self.process else None
         how = "ended" if code is None else f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-        return "\n  ".join((f"{self.child.name} {how}; the end of {self.log}:", *_last_lines(self.log)))
+        return "\n  ".join((f"{self.child.name} {how}; the end of {self.log}:", *last_lines(self.log, LOG_LINES)))
 
 
 class Supervisor:
@@ -216,10 +216,3 @@ class Supervisor:
     def _is_orphan(self) -> bool:
         """Tell whether the `make` that started us is gone: it does not hand its own kill -9 on."""
         return "MAKELEVEL" in os.environ and os.getppid() != self._parent
-
-
-def _last_lines(log: Path) -> list[str]:
-    with suppress(OSError), log.open("rb") as stream:
-        stream.seek(max(0, stream.seek(0, os.SEEK_END) - 8_192))
-        return stream.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-    return []

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import pytest
+
+from ml_pipeline.settings import load_settings
+from ml_pipeline.stack.settings_file import write_settings
+from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Mode, Task, TaskKind
+
+GREETING = Task(
+    "greeting", TaskKind.MULTI_LABEL, ('say "hola"', "año\x7f\\"), Mode.DETECT, scope="turn", primary_metric="macro_ap"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "x y" / "settings.toml"
+    path.parent.mkdir()
+    monkeypatch.setenv("ML_PIPELINE_SETTINGS", str(path))
+    for name in ("JOBS_DSN", "CAPTURE_DSN"):
+        monkeypatch.delenv(f"ML_PIPELINE_{name}", raising=False)
+    return path
+
+
+def test_what_is_written_is_what_is_read(file: Path):
+    write_settings(file, {"jobs_dsn": "postgresql://ml_jobs:p%40@127.0.0.1:1/x", "spool": "/a b/spool"}, (GREETING,))
+
+    settings = load_settings()
+
+    assert settings.jobs_dsn == "postgresql://ml_jobs:p%40@127.0.0.1:1/x"
+    assert settings.spool == Path("/a b/spool")
+    assert settings.tasks == (GREETING,)
+
+
+def test_without_tasks_the_defaults_hold(file: Path):
+    write_settings(file, {"mlflow_uri": "http://127.0.0.1:1"}, None)
+
+    assert load_settings().tasks == DEFAULT_TASKS
+
+
+def test_a_later_start_keeps_tasks_and_what_a_person_set(file: Path):
+    write_settings(file, {"jobs_dsn": "postgresql://old"}, (GREETING,))
+    file.write_text('gate_alpha = 0.01\nsold_tiers = ["gold"]\n' + file.read_text())
+    write_settings(file, {"jobs_dsn": "postgresql://new"}, None)
+
+    settings = load_settings()
+
+    assert (settings.jobs_dsn, settings.gate_alpha, settings.sold_tiers) == ("postgresql://new", 0.01, ("gold",))
+    assert settings.tasks == (GREETING,)
