@@ -53,8 +53,8 @@ def changed(subject: Subject, comparison: Comparison) -> str:
     if subject.kind == DATA:
         return _changed_feature(subject, evidence)
     return (
-        f"{_who(subject.version).capitalize()} gives {subject.label} of {subject.task} "
-        f"{_percent(evidence['recent_mean'])} on average, {_percent(evidence['reference_mean'])} in the reference."
+        f"The mean answer on {subject.label} of {subject.task} by {_who(subject.version)} is "
+        f"{_percent(evidence['recent_mean'])}, {_percent(evidence['reference_mean'])} in the reference."
     )
 
 
@@ -84,13 +84,13 @@ def _changed_shares(feature: str, then: Mapping[str, float], now: Mapping[str, f
 
 
 def _changed_words(feature: str, words: list[dict[str, Any]]) -> str:
-    who = SPEAKERS.get(feature, f"The text {feature} has")
+    whose = SPEAKERS.get(feature, feature)
     examples = "; ".join(
         f"“{word['word']}” in {_percent(word['recent_share'])} of conversations instead of "
         f"{_percent(word['reference_share'])}"
         for word in words[:3]
     )
-    return f"{who} other words than in the reference" + (f": {examples}." if examples else ".")
+    return f"The words of {whose} have changed" + (f": {examples}." if examples else ".")
 
 
 def _who(version: str) -> str:
