@@ -43,6 +43,8 @@ SATISFACTION = {
     "Extremely satisfied": 5,
 }
 
+MOST_POINTS = 36  # three items each at 5, 4 and 3
+
 FIRST_DAY = datetime(2020, 6, 1, tzinfo=UTC)  # a Monday; the set carries no time at all
 DAYS = 60
 OPENS_AT = timedelta(hours=9)
@@ -62,22 +64,23 @@ def read(folder: Path) -> Source:
         SourceError: if a file is missing, truncated or no JSON of this set.
     """
     entries = [entry for name in SPLITS for entry in _entries(required(folder, name))]
-    dialogues: list[Dialogue] = []
+    read: dict[str, Dialogue] = {}
     malformed: list[tuple[str, str]] = []
-    annotated = kept = 0
     for place, entry in enumerate(entries):
-        try:
-            dialogue = _dialogue(entry, _start(place, len(entries)))
-        except DialogueError as error:
-            malformed.append((_name(entry), str(error)))
+        name = _name(entry)
+        if name in read:
+            malformed.append((name, "its dialogue_id stands there twice; the first one counts"))
             continue
-        annotated += bool(entry["annotations"])
-        kept += sum(label.task == NEEDS.name for label in dialogue.late_labels)
-        dialogues.append(dialogue)
+        try:
+            read[name] = _dialogue(entry, _start(place, len(entries)))
+        except DialogueError as error:
+            malformed.append((name, str(error)))
+    dialogues = list(read.values())
+    labelled = [sum(label.task == NEEDS.name for label in dialogue.late_labels) for dialogue in dialogues]
     tasks = (OBJECTION, NEEDS, VALUED_ITEM, CONVERSION)
     notes = (
         "the set carries no times: days and hours are synthetic",
-        f"{annotated:,} dialogues are annotated: {kept:,} customer turns carry strategies",
+        f"{sum(map(bool, labelled)):,} dialogues are annotated: {sum(labelled):,} customer turns carry strategies",
     )
     return Source(NAME, False, tasks, oldest_first(dialogues), tuple(malformed), notes)
 
@@ -107,7 +110,7 @@ def _start(place: int, total: int) -> datetime:
 def _dialogue(entry: Any, start: datetime) -> Dialogue:
     try:
         return _mapped(entry, start)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise DialogueError(f"a field is missing or has another type ({type(error).__name__}: {error})") from error
 
 
@@ -128,7 +131,7 @@ def _mapped(entry: Mapping[str, Any], start: datetime) -> Dialogue:
         messages=messages,
         outcome="converted" if is_deal else "abandoned",
         metrics={
-            "conversion_value": int(seller["outcomes"]["points_scored"]) if is_deal else 0,
+            "conversion_value": _points(seller) if is_deal else 0,
             "satisfaction": SATISFACTION[buyer["outcomes"]["satisfaction"]],
             "duration_seconds": (messages[-1].at - messages[0].at).total_seconds(),
             "message_count": len(messages),
@@ -136,6 +139,13 @@ def _mapped(entry: Mapping[str, Any], start: datetime) -> Dialogue:
         context={"platform": "web", "language": "en", "customer_data": {"age": int(buyer["demographics"]["age"])}},
         late_labels=(*_needs(entry["annotations"], messages), _valued_item(buyer, messages)),
     )
+
+
+def _points(participant: Mapping[str, Any]) -> int:
+    points = int(participant["outcomes"]["points_scored"])
+    if not 0 < points <= MOST_POINTS:
+        raise DialogueError(f"a deal gave {points} points; it gives 1 to {MOST_POINTS}")
+    return points
 
 
 def _needs(annotations: Sequence[tuple[str, str]], messages: Sequence[Message]) -> Iterator[LateLabel]:

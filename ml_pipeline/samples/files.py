@@ -55,7 +55,10 @@ def json_document(path: Path) -> Any:
         SourceError: if the file cannot be read to its end or is no JSON.
     """
     with _opened(path) as text:
-        return json.load(text)
+        try:
+            return json.load(text)
+        except RecursionError as error:
+            raise SourceError(f"{path} is nested too deep for a set of dialogues; is it the right file?") from error
 
 
 @contextmanager

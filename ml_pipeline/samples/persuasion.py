@@ -1,5 +1,6 @@
 """PersuasionForGood (Wang et al., ACL 2019): one person asks another for a donation. Mapping: docs/sources.md."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -141,13 +142,16 @@ def _started_at(dialogue_id: str) -> datetime:
 
 def _number(row: Row, column: str) -> float:
     try:
-        return float(row[column])
-    except (TypeError, ValueError) as error:
-        raise DialogueError(f"{column} is {row[column]!r}, no number") from error
+        number = float(row[column])
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise DialogueError(f"{column} is {row[column]!r}, no number")
+    return number
 
 
 def _age(customer: Row) -> dict[str, dict[str, int]]:
-    return {"customer_data": {"age": int(float(customer["age.x"]))}} if customer["age.x"] else {}
+    return {"customer_data": {"age": int(_number(customer, "age.x"))}} if customer["age.x"] else {}
 
 
 def _text(units: Sequence[Row]) -> str:

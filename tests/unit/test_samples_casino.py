@@ -15,7 +15,7 @@ from tests.conftest import real_data
 ME, YOU = "mturk_agent_1", "mturk_agent_2"
 
 
-def person(high: str = "Water", points: int = 20, satisfaction: str = "Slightly satisfied") -> dict[str, Any]:
+def person(high: str = "Water", points: float = 20, satisfaction: str = "Slightly satisfied") -> dict[str, Any]:
     return {
         "value2issue": {"High": high, "Medium": "Food", "Low": "Firewood"},
         "outcomes": {"points_scored": points, "satisfaction": satisfaction},
@@ -167,6 +167,9 @@ def test_an_annotation_passes_over_a_message_that_has_none(tmp_path):
         (talk(2, chat_logs=[]), "IndexError"),
         (talk(2, annotations=[["Never said", "self-need"]]), "'Never said'"),
         (talk(2, annotations=3), "another type"),
+        (talk(2, participant_info={ME: person(points=10**9), YOU: person()}), "1 to 36"),
+        (talk(2, participant_info={ME: person(points=float("inf")), YOU: person()}), "OverflowError"),
+        (talk(1), "stands there twice"),
     ],
 )
 def test_a_malformed_conversation_is_reported_and_the_rest_goes_through(tmp_path, broken, reason):

@@ -199,6 +199,12 @@ def test_a_malformed_conversation_is_reported_and_the_rest_goes_through(tmp_path
     assert reason in why
 
 
+@pytest.mark.parametrize("gift", ["", "nan", "inf", "two dollars"])
+def test_a_gift_that_is_no_number_is_malformed(tmp_path, gift):
+    with pytest.raises(SourceError, match="B6 is"):
+        open_source(small_set(tmp_path, gift=gift))
+
+
 def test_a_row_that_is_cut_short_is_reported(tmp_path):
     good = f"Hello.,0,0,{ID}\nNot now.,0,1,{ID}\nOh.,1,0,{ID}\n"
 

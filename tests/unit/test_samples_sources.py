@@ -58,6 +58,14 @@ def test_a_truncated_json_is_said_to_be_malformed(casino: Path, tmp_path: Path):
         open_source(folder)
 
 
+def test_endless_nesting_is_no_set(casino: Path, tmp_path: Path):
+    folder = copy_of(casino, tmp_path)
+    writable(folder / "casino_test.json.gz").write_bytes(gzip.compress(b"[" * 200_000))
+
+    with pytest.raises(SourceError, match="nested too deep"):
+        open_source(folder)
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
