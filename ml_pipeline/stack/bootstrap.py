@@ -9,6 +9,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 UV = "uv==0.13.9"
@@ -129,12 +131,22 @@ def install(level: str) -> None:
     run(*uv, "install", "--quiet", "--python", str(PYTHON), "--no-deps", "--editable", ".", remedy=network)
 
 
+@contextmanager
+def only_one_at_a_time() -> "Iterator[None]":
+    """Wait for another installation in this checkout; the folder itself is the lock."""
+    folder = os.open(".", os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def main(level: str) -> None:
     if is_current(level):
         return
     refuse_without_room(level)
-    with Path(".venv.lock").open("w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with only_one_at_a_time():
         if is_current(level):
             return
         wanted = "dev" if "dev" in (level, installed_level()) else "run"

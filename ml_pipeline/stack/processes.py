@@ -94,7 +94,7 @@ def _parent(process: psutil.Process) -> int | None:
         return None
 
 
-def end(children: Iterable[Child], *, ask_seconds: float = 4.0, wait_seconds: float = 4.0) -> None:
+def end(children: Iterable[Child], *, ask_seconds: float = 3.0, wait_seconds: float = 3.0) -> None:
     """End every process of ``children``'s families.
 
     The leaders are asked first, for they tell their own workers; whoever is left after ``ask_seconds`` is asked

@@ -15,7 +15,7 @@ from ml_pipeline.stack.processes import Child, is_running
 from ml_pipeline.stack.state import State
 
 # Two components. The second ends when asked, or, where a test wants the worst, ignores it and has a child in a session
-# of its own that ignores it too; those are killed after 8 s.
+# of its own that ignores it too; those are killed after 6 s.
 SUPERVISOR = """
 import sys
 from pathlib import Path
