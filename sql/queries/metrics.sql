@@ -29,7 +29,8 @@ INSERT INTO rolled_hours SELECT DISTINCT hour FROM taken ON CONFLICT DO NOTHING;
 SELECT count(*) FROM rolled_hours;
 
 -- name: span_days()!
--- Hours of one day are read as one span: one scan of each partition, however many of its hours changed.
+-- Hours of one day are read as one span: one scan of each partition, however many of its hours changed. Whatever reads
+-- it says OFFSET 0, which keeps the planner from scanning all days at once.
 CREATE TEMPORARY TABLE rolled_days ON COMMIT DROP AS
 SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
 FROM rolled_hours
@@ -48,7 +49,7 @@ SELECT date_trunc('hour', p.at, 'UTC') AS hour, p.task, p.mode, p.version, p.lat
        CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(answer.top, 1 - answer.top)
             ELSE answer.top END AS confidence
 FROM rolled_days
-JOIN predictions AS p ON p.at >= low AND p.at < high
+CROSS JOIN LATERAL (SELECT * FROM predictions AS p WHERE p.at >= low AND p.at < high OFFSET 0) AS p
 LEFT JOIN jsonb_to_recordset(:tasks) AS task(name text, labels jsonb) ON task.name = p.task
 CROSS JOIN LATERAL (SELECT max(probability::double precision) AS top
                     FROM jsonb_each_text(p.probabilities) AS said(label, probability)) AS answer
@@ -62,7 +63,7 @@ SELECT date_trunc('hour', c.started_at, 'UTC') AS hour, c.conversation_id, 'sold
            coalesce(sale.value, CASE WHEN 'sold' = ANY (sale.labels) THEN priced.value ELSE 0 END) END AS value,
        coalesce(sale.currency, priced.currency, '') AS currency, rated.satisfaction
 FROM rolled_days
-JOIN conversations AS c ON c.started_at >= low AND c.started_at < high
+CROSS JOIN LATERAL (SELECT * FROM conversations AS c WHERE c.started_at >= low AND c.started_at < high OFFSET 0) AS c
 LEFT JOIN LATERAL (
     SELECT labels, value, currency
     FROM current_labels AS l

@@ -13,7 +13,11 @@ FROM (SELECT date_trunc('hour', e.timestamp, 'UTC') AS hour,
                   WHEN e.data ->> 'is_fallback' = 'true' OR e.data ->> 'error' IS NOT NULL THEN 1
                   ELSE 0 END::bigint AS failures
       FROM rolled_days
-      JOIN ml_tracking_events AS e ON e.id >= uuid_floor(low) AND e.id < uuid_floor(high)
-      WHERE e.event_type IN ('prediction', 'error')) AS tried
+      CROSS JOIN LATERAL (
+          SELECT timestamp, event_type, data
+          FROM ml_tracking_events
+          WHERE id >= uuid_floor(low) AND id < uuid_floor(high) AND event_type IN ('prediction', 'error')
+          OFFSET 0
+      ) AS e) AS tried
 WHERE hour IN (SELECT hour FROM rolled_hours)
 GROUP BY hour;

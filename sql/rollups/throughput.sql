@@ -6,7 +6,7 @@ FROM answers
 GROUP BY hour, task, mode, version
 UNION ALL
 SELECT date_trunc('hour', t.at, 'UTC') AS hour, 'turns_per_hour', '', '', '', count(*), 1
-FROM rolled_days JOIN turns AS t ON t.at >= low AND t.at < high
+FROM rolled_days CROSS JOIN LATERAL (SELECT at FROM turns WHERE at >= low AND at < high OFFSET 0) AS t
 WHERE date_trunc('hour', t.at, 'UTC') IN (SELECT hour FROM rolled_hours)
 GROUP BY date_trunc('hour', t.at, 'UTC')
 UNION ALL
