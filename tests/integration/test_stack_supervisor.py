@@ -201,3 +201,41 @@ def test_cleaning_up_spares_a_stranger_that_got_the_id_of_a_child(state: State):
 
         assert stranger.poll() is None
         stranger.kill()
+
+
+def ask(state: State, word: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "ml_pipeline.cli", word, "--state", state.root],
+        capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def test_stop_ends_a_running_stack_from_outside(start: Start, state: State):
+    supervisor = start()
+
+    stopped = ask(state, "stop")
+
+    assert (stopped.returncode, stopped.stdout) == (0, "stopped\n")
+    assert output(supervisor) == "told to stop\n"
+    assert everyone(state) == []
+
+
+def test_stop_says_when_there_is_nothing_to_stop(state: State):
+    before = ask(state, "stop")
+    state.prepare()
+
+    after = ask(state, "stop")
+
+    assert (before.returncode, before.stdout) == (after.returncode, after.stdout) == (0, "nothing was running\n")
+
+
+def test_reset_ends_a_running_stack_and_removes_what_it_kept(start: Start, state: State):
+    supervisor = start()
+    state.secrets()
+
+    done = ask(state, "reset")
+
+    assert (done.returncode, done.stdout) == (0, f"removed {state.root}\n")
+    assert output(supervisor) == "told to stop\n"
+    assert everyone(state) == []
+    assert not state.root.exists()
