@@ -2,7 +2,8 @@
 
 ``health_score`` is the mean of four shares in [0, 1]: Postgres answers (1 or 0); free room in the spool; offered
 events that were accepted; predictions of ours that were answered in time. With a spool that cannot be written it is 0
-and the status ``error``; with Postgres away, nobody shipping or a spool four fifths full the status is ``degraded``.
+and the status ``error``. The status is ``degraded`` with Postgres away, with events waiting that nobody ships, or with
+a spool four fifths full.
 """
 
 import asyncio
@@ -31,7 +32,7 @@ async def pipeline_metrics(runtime: Runtime, now: datetime) -> dict[str, Any]:
         rows, as_of = None, None
     is_shipping, on_disk = await asyncio.to_thread(_look_at_spool, runtime)
     buffers = _buffers(runtime, rows, on_disk)
-    status = _status(runtime, is_known=rows is not None, is_shipping=is_shipping)
+    status = _status(runtime, is_known=rows is not None, is_stuck=bool(on_disk) and not is_shipping)
     events = runtime.activity.events
     return {
         "pipeline_status": status,
@@ -98,12 +99,12 @@ def _model_updates(runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def _status(runtime: Runtime, *, is_known: bool, is_shipping: bool) -> str:
+def _status(runtime: Runtime, *, is_known: bool, is_stuck: bool) -> str:
     spool = runtime.recorder.spool
     if not spool.is_usable:
         return "error"
     is_full = spool.used_bytes >= FULL_SHARE * spool.max_bytes
-    return "operational" if is_known and is_shipping and not is_full else "degraded"
+    return "operational" if is_known and not is_stuck and not is_full else "degraded"
 
 
 def _health(runtime: Runtime, *, is_known: bool) -> float:

@@ -7,14 +7,19 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from ml_pipeline.online.segments import list_segments
 from ml_pipeline.online.shipper import PostgresDoor, is_anyone_writing, lock_folder, run
 
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 30.0
 """How long a shipper that failed to run at all is not tried again."""
+
+LOG = "shipper.log"
+"""What the shipper says, in the spool's folder; begun anew once it is longer than ``LOG_BYTES``."""
+LOG_BYTES = 1 << 20
 
 ShipperKind = Literal["process", "thread", "none"]
 
@@ -42,8 +47,10 @@ class ShipperLauncher:
         return False
 
     def ensure(self) -> None:
-        """Start a shipper where none is at work; safe to call ever again."""
+        """Start a shipper where there is something to ship and none is at work; safe to call ever again."""
         self._reap()
+        if not list_segments(self._folder):
+            return
         if self._kind == "none" or self._is_ours_alive() or time.monotonic() < self._not_before or self.is_running():
             return
         if self._kind == "process" and self._start_process():
@@ -77,15 +84,24 @@ class ShipperLauncher:
             return False
         environment = {**os.environ, "ML_PIPELINE_CAPTURE_DSN": self._dsn}
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ml_pipeline.online.shipper", str(self._folder)],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-            )
+            # Not the agent's own streams: whoever reads those to their end would wait for the shipper too.
+            with self._open_log() as output:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "ml_pipeline.online.shipper", str(self._folder)],
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                )
         except OSError as error:
             log.warning("shipper.not_started error=%s; a thread ships instead", error.strerror)
             return False
         return True
+
+    def _open_log(self) -> BinaryIO:
+        path = self._folder / LOG
+        is_long = path.exists() and path.stat().st_size > LOG_BYTES
+        return path.open("wb" if is_long else "ab")
 
     def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._run, name="shipper", daemon=True)

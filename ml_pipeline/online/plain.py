@@ -101,7 +101,8 @@ class Plain:
 
     def _key(self, key: object) -> str:
         if isinstance(key, str):
-            return self.text(key)
+            # Most keys are words: nothing in them to mend or to mask.
+            return key if key.isascii() and key.isalpha() else self.text(key)
         return self.text(str(self.value(key)))
 
     def _other(self, given: object) -> Json:

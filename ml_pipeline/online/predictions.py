@@ -3,29 +3,18 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from ml_pipeline.online.capture import Capture
-from ml_pipeline.online.context import Context
-from ml_pipeline.online.conversations import Conversation, Reported
+from ml_pipeline.online.conversations import Reported
 from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest, feature_row
 from ml_pipeline.online.ids import event_id
+from ml_pipeline.online.moments import Moment
 from ml_pipeline.online.policy import Model, Policy
 from ml_pipeline.online.reshape import replace_answer
 from ml_pipeline.online.shapes import FALLBACK, Answer, find_section, is_failure, read_section
 from ml_pipeline.vocabulary.events import PREDICTION
 from ml_pipeline.vocabulary.tasks import CALLER, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """Where in a conversation predictions are made: after turn ``turn``, at ``at``, knowing ``context``."""
-
-    conversation: Conversation
-    turn: int
-    at: datetime
-    context: Context
 
 
 @dataclass(frozen=True, slots=True)

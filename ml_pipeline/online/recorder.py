@@ -68,6 +68,10 @@ class Recorder:
         self._is_dirty = False
 
     @property
+    def is_open(self) -> bool:
+        return self._thread is not None
+
+    @property
     def offered(self) -> int:
         return self.spool.sequence + self.counts.refused.total()
 
@@ -84,8 +88,7 @@ class Recorder:
         if not self._is_dirty:
             self._is_dirty = True
             self._woken.set()
-        if self._thread is None:
-            self._start()
+        self.start()
         return True
 
     def refuse(self, reason: str, where: str, conversation_id: str | None, at: datetime) -> None:
@@ -111,9 +114,13 @@ class Recorder:
             log.warning("spool.sync_failed error=%s", error.strerror)
         self._write_figures()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the thread that syncs and ticks, unless it runs."""
+        if self._thread is not None:
+            return
         with self._starting:
             if self._thread is None:
+                self._woken.set()
                 self._stopping = threading.Event()
                 self._thread = threading.Thread(target=self._keep, args=(self._stopping,), name="spool", daemon=True)
                 self._thread.start()
@@ -199,8 +206,11 @@ def shared_recorder(folder: Path, max_bytes: int, fsync_seconds: float) -> Recor
 
 
 def _close_all() -> None:
+    """At the end of the process: what no service closed is put on disk, and a shipper takes it from there."""
     for recorder in list(_recorders.values()):
-        recorder.close()
+        if recorder.is_open:
+            recorder.close()
+            recorder.on_tick()
 
 
 def _forget_all() -> None:

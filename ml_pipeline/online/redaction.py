@@ -59,6 +59,11 @@ def redact(text: str) -> str:
     return "".join(part if at % 2 else _mask(part) for at, part in enumerate(_UUID.split(text)))
 
 
+def warm_up() -> None:
+    """Load what the first number of a conversation needs, so that no call waits for it."""
+    redact("4111111111111111, +525512345678, 5512345678, 612345678, 4155552671, ES9121000418450200051332")
+
+
 def mask_emails(text: str) -> str:
     return _EMAIL.sub(EMAIL, text) if "@" in text else text
 

@@ -11,6 +11,7 @@ from ml_pipeline.online.facade import Facade
 from ml_pipeline.online.launcher import ShipperLauncher
 from ml_pipeline.online.policy_reader import PolicyReader
 from ml_pipeline.online.recorder import Recorder, shared_recorder
+from ml_pipeline.online.redaction import warm_up
 from ml_pipeline.settings import Settings
 
 SHIPPER_END_SECONDS = 2.0
@@ -71,10 +72,17 @@ def release(runtime: Runtime) -> None:
     runtime.close()
 
 
+def release_later(runtime: Runtime) -> None:
+    """Let go of ``runtime`` from a thread: for a dropped service, whose loop must not wait."""
+    threading.Thread(target=release, args=(runtime,), name="release", daemon=True).start()
+
+
 def _start(settings: Settings, spool: Path, dsn: str) -> Runtime:
     recorder = shared_recorder(spool, settings.spool_max_bytes, settings.fsync_seconds)
     launcher = ShipperLauncher(spool, dsn, settings.shipper)
     recorder.on_tick = launcher.ensure
+    recorder.start()
+    threading.Thread(target=warm_up, name="redaction", daemon=True).start()
     policy = PolicyReader(
         dsn, settings.cache, settings.policy_poll_seconds, lambda reason: recorder.note(reason, "policy")
     )

@@ -3,7 +3,7 @@
 import asyncio
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,12 +15,13 @@ from ml_pipeline.online.conversations import Conversation, read_conversation_id
 from ml_pipeline.online.event_tracker import EventTracker
 from ml_pipeline.online.harmless import harmless, nothing
 from ml_pipeline.online.health import pipeline_metrics
-from ml_pipeline.online.predictions import Moment, Predictions, Served
+from ml_pipeline.online.moments import Moment, reported_moment
+from ml_pipeline.online.predictions import Predictions, Served
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.online.shapes import FALLBACK, find_sections, find_task, is_failure, read_probability
 from ml_pipeline.online.shipping import unshipped
 from ml_pipeline.online.times import read_time, to_millisecond
-from ml_pipeline.online.truth import outcome_data, read_labels, read_number, read_source
+from ml_pipeline.online.truth import outcome_data, read_labels, read_number, read_source, read_whole
 from ml_pipeline.settings import Settings, load_settings
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME
 
@@ -90,9 +91,9 @@ class MLPipelineService:
     @harmless(nothing)
     async def cleanup(self) -> None:
         """Put everything on disk and let go; shipping goes on until it is in Postgres. A later call starts anew."""
-        releaser, self._releaser, self._runtime = self._releaser, None, None
-        if releaser:
-            await asyncio.to_thread(releaser)
+        runtime, self._runtime = self._runtime, None
+        if runtime and self._releaser and self._releaser.detach():
+            await asyncio.to_thread(runtimes.release, runtime)
 
     @harmless(unchanged)
     async def process_conversation_predictions(
@@ -132,7 +133,7 @@ class MLPipelineService:
         conversation = self.conversation(capture, conversation_id)
         if conversation is None:
             return None
-        predictor = self._predictions(capture, _reported_moment(capture, conversation, context))
+        predictor = self._predictions(capture, reported_moment(capture, conversation, context))
         fields = capture.fields(predictions)
         if prediction_type == FALLBACK or is_failure(fields):
             return predictor.record_failure(None, {**fields, "prediction_type": prediction_type})
@@ -199,7 +200,7 @@ class MLPipelineService:
             "labels": capture.raw(named),
             "unknown_labels": capture.raw(foreign),
             "source": who.value,
-            "turn": _whole(turn),
+            "turn": read_whole(turn),
             "value": read_number(value),
             "currency": capture.raw(currency),
             "supersedes": capture.raw(supersedes),
@@ -238,7 +239,7 @@ class MLPipelineService:
             self._runtime = runtimes.acquire(
                 settings, Path(self._spool or settings.spool), self._dsn or settings.capture_dsn
             )
-            self._releaser = weakref.finalize(self, runtimes.release, self._runtime)
+            self._releaser = weakref.finalize(self, runtimes.release_later, self._runtime)
             self._releaser.atexit = False
         return self._runtime
 
@@ -290,37 +291,3 @@ def _result(served: Served, tracking_id: str | None) -> dict[str, Any]:
         "confidence_scores": {task: answer.confidence for task, answer in served.answers.items()},
         "served_by": served.served_by,
     }
-
-
-def _reported_moment(capture: Capture, conversation: Conversation, context: Any) -> Moment:
-    """Return where a prediction stands that came without its messages."""
-    fields = capture.fields(context)
-    known = capture.context(fields)
-    conversation.about.update(known.about)
-    turn = _named_turn(fields)
-    turn = _likely_turn(conversation) if turn is None else turn
-    told = read_time(fields.get("timestamp") or fields.get("at"))
-    at = conversation.turns[turn].at if turn < len(conversation.turns) else told or capture.now
-    return Moment(conversation, turn, at, known)
-
-
-def _named_turn(fields: Mapping[str, Any]) -> int | None:
-    turn = _whole(fields.get("turn"))
-    count = _whole(fields.get("message_count"))
-    return turn if turn is not None or not count else count - 1
-
-
-def _likely_turn(conversation: Conversation) -> int:
-    """The customer's turn being answered: the last known where nothing was predicted on it yet, else the next."""
-    last = len(conversation.turns) - 1
-    if last < 0:
-        return 0
-    if conversation.turns[last].role != "user":
-        return last + 1
-    has_answer = any(turn == last for _, turn, *_ in conversation.predicted)
-    return last + 2 if has_answer else last
-
-
-def _whole(given: Any) -> int | None:
-    number = read_number(given)
-    return int(number) if number is not None and number >= 0 else None

@@ -68,6 +68,16 @@ def read_number(given: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def read_whole(given: object) -> int | None:
+    """Return ``given`` as a number of turns; None where it is none.
+
+    >>> read_whole("3"), read_whole(-1), read_whole(None)
+    (3, None, None)
+    """
+    number = read_number(given)
+    return int(number) if number is not None and number >= 0 else None
+
+
 def _is_verdict(given: object) -> bool:
     return isinstance(given, bool) or type(given).__name__ in {"bool_", "bool"} or given in (0, 1)
 

@@ -1,10 +1,12 @@
 """From the agent's calls to the log on a real Postgres, whatever dies on the way."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -94,10 +96,43 @@ async def test_after_the_agent_no_process_and_no_file_is_left(database, tmp_path
         wait_until(lambda: shippers(spool))
 
     wait_until(lambda: not shippers(spool))
-    assert {path.name for path in spool.iterdir()} == {"shipper.lock"}
+    assert {path.name for path in spool.iterdir()} == {"shipper.lock", "shipper.log"}
     assert query(database, "SELECT offered, accepted_sequence, stored, shipped_sequence FROM capture_writers") == [
         (1, 1, 1, 1)
     ]
+
+
+def test_an_agent_that_ends_without_cleanup_leaves_its_events_to_a_shipper(database, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(HASTY)], timeout=60, check=True, capture_output=True, text=True
+    )
+
+    wait_until(lambda: stored_ids(database) == set(done.stdout.split()))
+    wait_until(lambda: not shippers(tmp_path / "spool"))
+    assert done.stderr == ""
+
+
+HASTY = """
+    import asyncio
+    from ml_pipeline import MLPipelineService
+
+    for _ in range(3):
+        print(asyncio.run(MLPipelineService().track_event("c", "seen", {})))
+"""
+
+
+async def test_dropped_services_leave_no_thread_and_no_file_open(database, tmp_path):
+    before = threading.active_count()
+    for _ in range(10):
+        service = MLPipelineService()
+        await service.track_event("c", "seen", {})
+        del service
+    gc.collect()
+
+    wait_until(lambda: threading.active_count() <= before)
+    assert not [file for file in psutil.Process().open_files() if str(tmp_path / "spool") in file.path]
+    wait_until(lambda: len(stored_ids(database)) == 10)
+    wait_until(lambda: not shippers(tmp_path / "spool"))
 
 
 @pytest.mark.parametrize("seed", range(3))
