@@ -192,13 +192,15 @@ class MLPipelineService:
         if who is None or not isinstance(name, str) or not name:
             capture.refuse("unknown_label_source" if who is None else "missing_task", conversation)
             return None
-        named, foreign = read_labels(labels, known)
-        if foreign or known is None:
+        named = read_labels(labels, known)
+        if named is None:
+            capture.refuse("unreadable_labels", conversation)
+            return None
+        if known is None or not set(named) <= set(known.labels):
             capture.note("unknown_label" if known else "unknown_task")
         data = {
             "task": name,
             "labels": capture.raw(named),
-            "unknown_labels": capture.raw(foreign),
             "source": who.value,
             "turn": read_whole(turn),
             "value": read_number(value),

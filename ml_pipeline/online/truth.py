@@ -27,17 +27,20 @@ def outcome_data(outcome: object, metrics: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def read_labels(given: object, task: Task | None) -> tuple[list[str], list[str]]:
-    """Return the labels in ``given`` that ``task`` has, and those it has not (all, where the task is unknown)."""
+def read_labels(given: object, task: Task | None) -> list[str] | None:
+    """Return the labels in ``given``, those of ``task`` in its own spelling; None where it cannot be read.
+
+    [] says that no label holds, so what names nothing readable is never taken for it.
+    """
     if task and task.kind is TaskKind.BINARY and _is_verdict(given):
-        return (list(task.labels) if given else []), []
+        return list(task.labels) if given else []
+    if given is None:
+        return None
     names = [_item_label(item) for item in _items(given)]
-    named = [name for name in names if name]
-    if task is None:
-        return named, []
-    ours = {read_label(label): label for label in task.labels}
-    known = [ours[read_label(name)] for name in named if read_label(name) in ours]
-    return sorted(set(known)), sorted({name for name in named if read_label(name) not in ours})
+    if not all(names):
+        return None
+    ours = {read_label(label): label for label in task.labels} if task else {}
+    return sorted({ours.get(read_label(name), name) for name in names})
 
 
 def read_source(given: object) -> LabelSource | None:
@@ -83,8 +86,6 @@ def _is_verdict(given: object) -> bool:
 
 
 def _items(given: object) -> Sequence[object]:
-    if given is None:
-        return []
     if isinstance(given, (list, tuple)):
         return given
     if isinstance(given, (set, frozenset)):

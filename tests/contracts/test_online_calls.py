@@ -248,27 +248,39 @@ async def test_an_outcome_that_changes_is_another_event(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("task", "labels", "known", "unknown"),
+    ("task", "labels", "expected"),
     [
-        ("objection", ["price", "Trust", "weather"], ["price", "trust"], ["weather"]),
-        ("objections", {"price"}, ["price"], []),
-        ("objection", [{"type": "need"}], ["need"], []),
-        ("objection", None, [], []),
-        ("conversion", True, ["sold"], []),
-        ("conversion", False, [], []),
-        ("conversion", ["sold"], ["sold"], []),
-        ("weather", ["rain"], ["rain"], []),
+        ("objection", ["price", "Trust"], ["price", "trust"]),
+        ("objections", {"price"}, ["price"]),
+        ("objection", [{"type": "need"}], ["need"]),
+        ("objection", "need", ["need"]),
+        ("objection", [], []),
+        ("objection", ["weather", "price"], ["price", "weather"]),
+        ("conversion", True, ["sold"]),
+        ("conversion", False, []),
+        ("conversion", ["sold"], ["sold"]),
+        ("weather", ["rain"], ["rain"]),
     ],
 )
-async def test_feedback_is_a_label_of_its_task(tmp_path, monkeypatch, task, labels, known, unknown):
+async def test_feedback_is_a_label_of_its_task(tmp_path, monkeypatch, task, labels, expected):
     async with offline_agent(tmp_path, monkeypatch) as service:
         event = await service.record_feedback("c", task, labels, "crm", "2026-03-05", turn=2, value=3, currency="EUR")
 
     (line,) = recorded(tmp_path)
     assert line["id"] == event
-    assert (line["data"]["labels"], line["data"]["unknown_labels"]) == (known, unknown)
+    assert line["data"]["labels"] == expected
     assert (line["data"]["source"], line["data"]["turn"], line["data"]["value"]) == ("crm", 2, 3.0)
     assert datetime.fromisoformat(line["timestamp"]) == datetime(2026, 3, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("labels", [None, [None], [7], {"probability": 0.5}, ["price", ""]])
+async def test_feedback_that_cannot_be_read_is_never_taken_for_no_label(tmp_path, monkeypatch, labels):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        event = await service.record_feedback("c", "objection", labels, "human")
+        metrics = await service.get_ml_pipeline_metrics()
+
+    assert event is None
+    assert metrics["buffers"]["refused"] == {"unreadable_labels": 1}
 
 
 async def test_feedback_from_nobody_known_is_refused_and_counted(tmp_path, monkeypatch):
