@@ -163,3 +163,6 @@ if __name__ == "__main__":
     except (BootstrapError, OSError) as error:
         say(f"ml-pipeline cannot make its environment: {error}")
         sys.exit(1)
+    except KeyboardInterrupt:
+        say("interrupted; the next call goes on from here")
+        sys.exit(130)
