@@ -3,8 +3,8 @@
 SELECT pg_advisory_xact_lock(hashtext('check_drift'))::text;
 
 -- name: newest_trusted_time()$
--- The end of the newest hour that may be read.
-SELECT max(hour) + interval '1 hour' FROM trusted_hours;
+-- The end of the newest hour that may be read. An hour to come is an agent whose clock is wrong.
+SELECT max(hour) + interval '1 hour' FROM trusted_hours WHERE hour <= now();
 
 -- name: last_window_end()$
 SELECT max(window_end) FROM drift_checks;

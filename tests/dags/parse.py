@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
-
 HEAVY = ("pandas", "numpy", "scipy", "sklearn", "mlflow", "great_expectations", "duckdb", "psycopg2")
 
 
 def parsed(folder: Path) -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
     loaded_by_airflow = set(sys.modules)
     bag = DagBag(str(folder), safe_mode=False)
     return {

@@ -3,7 +3,7 @@
 import json
 import threading
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -171,6 +171,17 @@ def test_hours_that_are_not_trusted_are_not_read(database):
     counts = check_drift.run()
 
     assert counts == {"checks": 0, "findings": 0, "not_enough_data": 1}
+
+
+def test_an_agent_whose_clock_is_a_day_ahead_does_not_move_the_window(database):
+    trusted(database, reference(), recent())
+    ahead = datetime.now(UTC) + timedelta(days=1)
+    trusted(database, [turn("ahead", 1, at=ahead)])
+
+    check_drift.run()
+
+    (window,) = rows(database, "SELECT DISTINCT window_end FROM drift_checks")
+    assert window["window_end"] <= START + timedelta(hours=1)
 
 
 def test_a_version_that_answered_too_little_is_named(database):
