@@ -43,3 +43,7 @@ class BatchRefusedError(DatabaseError):
 
 class PolicyError(PipelineError):
     """A policy snapshot is broken, of an unknown schema, or older than the one in force."""
+
+
+class RegistryError(PipelineError):
+    """The model registry (MLflow) cannot be reached or refuses what was asked."""

@@ -1,0 +1,197 @@
+"""Freeze what is known, train on it, judge the candidate, publish what passed; a ticket per task goes through."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ml_pipeline.database.engine import transaction
+from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
+from ml_pipeline.models import candidate, opponents, store
+from ml_pipeline.models.assessment import assess, describe_rows, untrained
+from ml_pipeline.models.card import card
+from ml_pipeline.models.export import as_table, export, prove, sample_rows
+from ml_pipeline.models.gate import GateRules
+from ml_pipeline.models.names import model_name
+from ml_pipeline.models.plots import plots
+from ml_pipeline.models.provenance import origin, recipe_digest
+from ml_pipeline.models.publication import is_known, settle
+from ml_pipeline.models.registry import Registered, Registry
+from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN
+from ml_pipeline.models.store import Decided
+from ml_pipeline.models.training_set import TrainingSet, assemble, frozen_digest, shortage, thaw
+from ml_pipeline.online.bundle import encode
+from ml_pipeline.settings import load_settings
+from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.verdicts import GateVerdict
+
+log = logging.getLogger(__name__)
+
+ALL = "all"
+UNCHANGED = "unchanged"
+OUTCOMES = {GateVerdict.PROMOTE: "promoted", GateVerdict.HOLD: "held", GateVerdict.NOT_ENOUGH_DATA: "not_enough_data"}
+
+Ticket = dict[str, str]
+"""What one step hands to the next: ``task`` (``objection.detect``) and ``run_id`` of MLflow; nothing large."""
+
+
+def run(task: str = ALL, reason: str = "asked for", *, dry_run: bool = False) -> dict[str, int | str]:
+    """Retrain ``task`` (``objection.detect``, ``objection`` or all) from beginning to end.
+
+    Returns ``promoted``, ``held``, ``not_enough_data`` and ``unchanged``, and per task what came out. A dry run judges
+    and publishes nothing.
+
+    Raises:
+        PipelineError: if Postgres or MLflow fails, or a set cannot be rebuilt; the other tasks are done before.
+    """
+    outcomes = _collect(task, reason, dry_run=dry_run)
+    failures: list[PipelineError] = []
+    for name, ticket in outcomes.items():
+        if isinstance(ticket, dict):
+            try:
+                outcomes[name] = publish(validate(train(ticket)), dry_run=dry_run)["outcome"]
+            except PipelineError as error:
+                log.exception("retraining.failed task=%s", name)
+                failures.append(error)
+    if failures:
+        raise failures[0]
+    counts = Counter(str(outcome) for outcome in outcomes.values())
+    return {outcome: counts[outcome] for outcome in (*OUTCOMES.values(), UNCHANGED)} | {
+        name: str(outcome) for name, outcome in outcomes.items()
+    }
+
+
+def collect(task: str = ALL, reason: str = "asked for", *, dry_run: bool = False) -> list[Ticket]:
+    """Freeze the rows of each chosen task; return a ticket for each that can be trained and is not judged yet."""
+    return [ticket for ticket in _collect(task, reason, dry_run=dry_run).values() if isinstance(ticket, dict)]
+
+
+def train(ticket: Ticket) -> Ticket:
+    """Search a recipe inside the training part, fit, calibrate, keep the model in MLflow."""
+    task, registry = _task(ticket), _registry()
+    rows = _thaw(registry, ticket, (TRAIN, CALIBRATION))
+    tried = candidate.search(rows.part(TRAIN))
+    best = tried[0].recipe
+    model = candidate.fit(rows.part(TRAIN), rows.part(CALIBRATION), best, candidate.full_columns(task))
+    curve = [(task.primary_metric, one.value) for one in tried]
+    log.info("retraining.trained task=%s recipe=%s", ticket["task"], best)
+    registry.log_training(ticket["run_id"], model, best._asdict(), curve, as_table(sample_rows(model)), task.labels)
+    return ticket
+
+
+def validate(ticket: Ticket) -> Ticket:
+    """Judge the candidate on the gate block; keep evidence, card and plots in MLflow."""
+    registry = _registry()
+    whole, model = _thaw(registry, ticket, PARTS), registry.model(ticket["run_id"])
+    gate = whole.part(GATE)
+    with transaction() as tx:
+        caller, serving = opponents.caller(tx, gate), store.champion(tx, whole.task)
+        champion = opponents.champion(tx, gate, serving) if serving else None
+    found = assess(whole, model, _rules(), caller, champion)
+    evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]))
+    text = card(whole.task, evidence)
+    log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
+    registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers))
+    return ticket
+
+
+def publish(ticket: Ticket, *, dry_run: bool = False) -> dict[str, str]:
+    """Register the version; if it passed, prove its bundle and make it champion.
+
+    Decision, rollout, bundle and policy are one transaction; MLflow's aliases follow it and never hold it up.
+
+    Raises:
+        BundleError: if the bundle does not answer like the model; nothing is published then.
+    """
+    task, registry = _task(ticket), _registry()
+    evidence = registry.evidence(ticket["run_id"])
+    verdict = GateVerdict(evidence["verdict"])
+    if dry_run:
+        log.info("retraining.dry_run task=%s verdict=%s", ticket["task"], verdict)
+        return {"task": ticket["task"], "outcome": OUTCOMES[verdict], "version": ""}
+    version = registry.register(ticket["run_id"], task, evidence, card(task, evidence))
+    bundle = _proven(registry, ticket, version) if verdict is GateVerdict.PROMOTE else None
+    with transaction() as tx:
+        settled = settle(tx, task, Decided(verdict, evidence["reason"], evidence, version.name), bundle)
+    _mirror(registry, {version: settled.verdict})
+    outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
+    return {"task": ticket["task"], "outcome": outcome, "version": version.name}
+
+
+def _collect(name: str, reason: str, *, dry_run: bool) -> dict[str, Ticket | str]:
+    """Return per chosen task its ticket, or what it came to without training."""
+    registry = _registry()
+    registry.reach()
+    _mirror(registry)
+    return {model_name(task): _freeze(registry, task, reason, dry_run=dry_run) for task in _chosen(name)}
+
+
+def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ticket | str:
+    with transaction() as tx:
+        whole = assemble(task, store.labelled_conversations(tx, task))
+        latest = store.latest_gate(tx, task)
+    dataset = describe_rows(whole, recipe_digest(task, _rules()), reason)
+    log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
+    if is_known(latest, dataset):
+        log.info("retraining.unchanged task=%s: same rows and recipe as judged before", task.name)
+        return UNCHANGED
+    if lack := shortage(whole):
+        log.info("retraining.not_enough_data task=%s: %s", task.name, lack)
+        if not dry_run:
+            with transaction() as tx:
+                settle(tx, task, Decided(GateVerdict.NOT_ENOUGH_DATA, lack, untrained(whole, dataset)))
+        return OUTCOMES[GateVerdict.NOT_ENOUGH_DATA]
+    return {"task": model_name(task), "run_id": registry.start(task, whole.frozen(), dataset)}
+
+
+def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingSet:
+    task, frozen = _task(ticket), registry.frozen(ticket["run_id"])
+    if frozen_digest(frozen) != registry.dataset(ticket["run_id"])["digest"]:
+        raise TrainingError(f"the frozen rows of run {ticket['run_id']} were altered; run the retraining again")
+    wanted = frozen[frozen["part"].isin(parts)].reset_index(drop=True)
+    with transaction() as tx:
+        return thaw(task, wanted, store.conversations(tx, list(wanted["conversation_id"].unique())))
+
+
+def _proven(registry: Registry, ticket: Ticket, version: Registered) -> tuple[str, bytes]:
+    model = registry.model(ticket["run_id"])
+    bundle = export(model, _task(ticket), version.name)
+    rows = prove(bundle, model, _thaw(registry, ticket, (GATE,)).rows)
+    digest, content = encode(bundle)
+    log.info("bundle.proven version=%s digest=%s rows=%d", version.name, digest[:12], rows)
+    return digest, content
+
+
+def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None = None) -> None:
+    # Postgres has decided: what MLflow shows may be late, and the next retraining mends it.
+    with transaction() as tx:
+        champions = store.champions(tx)
+    try:
+        for version, verdict in (judged or {}).items():
+            registry.mark(version, {"gate": verdict})
+        for champion in champions:
+            previous = Registered.named(champion.previous) if champion.previous else None
+            registry.mirror(Registered.named(champion.version), previous)
+    except RegistryError as error:
+        log.warning("registry.mirror_failed: %s", error)
+
+
+def _chosen(name: str) -> list[Task]:
+    tasks = load_settings().tasks
+    chosen = [task for task in tasks if name in (ALL, task.name, model_name(task))]
+    if not chosen:
+        known = ", ".join([ALL, *map(model_name, tasks)])
+        raise TrainingError(f"no task {name!r}; choose one of {known}")
+    return chosen
+
+
+def _task(ticket: Ticket) -> Task:
+    return next(task for task in _chosen(ticket["task"]))
+
+
+def _rules() -> GateRules:
+    settings = load_settings()
+    return GateRules(settings.gate_alpha, settings.gate_min_positives)
+
+
+def _registry() -> Registry:
+    return Registry(load_settings().mlflow_uri)

@@ -1,0 +1,1 @@
+"""The Model Updater: freezes training sets, trains candidates, judges them, publishes what passed."""

@@ -1,0 +1,70 @@
+"""Where a version comes from: code revision, library versions, and what would make the same set train otherwise."""
+
+import hashlib
+import json
+import subprocess
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ml_pipeline.models import candidate, evaluation, split
+from ml_pipeline.models.gate import GateRules
+from ml_pipeline.online.features import REVISION
+from ml_pipeline.vocabulary.tasks import Task
+
+LIBRARIES = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")
+
+
+def libraries() -> dict[str, str]:
+    return {name: version(name) for name in LIBRARIES}
+
+
+def git_revision() -> str | None:
+    """Return the commit of the checkout this code runs from; None outside of one."""
+    try:
+        told = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
+
+
+def origin(run_id: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the evidence that says where a candidate comes from."""
+    return {
+        "run_id": run_id,
+        "dataset": dict(dataset),
+        "feature_revision": REVISION,
+        "revision": git_revision(),
+        "libraries": libraries(),
+    }
+
+
+def recipe_digest(task: Task, rules: GateRules) -> str:
+    """Return what names everything but the rows: the same rows under the same digest give the same verdict.
+
+    >>> from ml_pipeline.vocabulary.tasks import NEEDS
+    >>> recipe_digest(NEEDS, GateRules(0.05, 50)) == recipe_digest(NEEDS, GateRules(0.05, 60))
+    False
+    """
+    named = {
+        "task": msgspec.to_builtins(task),
+        "rules": msgspec.to_builtins(rules),
+        "feature_revision": REVISION,
+        "columns": repr(candidate.full_columns(task)),
+        "recipes": candidate.recipes(task),
+        "folds": candidate.FOLDS,
+        "shares": split.SHARES,
+        "resamples": evaluation.RESAMPLES,
+        "libraries": libraries(),
+    }
+    return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,65 @@
+"""What becomes of a verdict: one decision, and with it who serves. In the caller's transaction."""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ml_pipeline.database.engine import Transaction
+from ml_pipeline.models import store
+from ml_pipeline.models.store import Decided
+from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.verdicts import GateVerdict
+
+log = logging.getLogger(__name__)
+
+SAME_ROWS_AND_RECIPE = ("digest", "recipe_digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What holds now; ``is_new`` is false where the same judgement had been recorded before."""
+
+    verdict: GateVerdict
+    is_new: bool
+
+
+def is_known(latest: dict[str, Any] | None, dataset: dict[str, Any]) -> bool:
+    """Tell whether the latest judgement was of the same rows under the same recipe: judging again proves nothing."""
+    if latest is None:
+        return False
+    judged = latest["evidence"].get("dataset", {})
+    return all(judged.get(name) == dataset[name] for name in SAME_ROWS_AND_RECIPE)
+
+
+def settle(tx: Transaction, task: Task, decided: Decided, bundle: tuple[str, bytes] | None = None) -> Settled:
+    """Record ``decided``; a PROMOTE with its ``bundle`` (digest, content) makes its version champion at once.
+
+    Two retrainings at once wait for each other here. The second finds its rows judged already, or a champion it was
+    not compared with: then it does not replace it.
+    """
+    store.lock(tx, task)
+    latest = store.latest_gate(tx, task)
+    if latest and is_known(latest, decided.evidence["dataset"]):
+        return Settled(GateVerdict(latest["verdict"]), is_new=False)
+    decided = _against_who_serves(tx, task, decided)
+    decision = store.record(tx, task, decided)
+    if decided.verdict is GateVerdict.PROMOTE:
+        assert bundle is not None, "nothing is promoted without a proven bundle"
+        store.promote(tx, task, decided.version, decision, bundle)
+    elif decided.verdict is GateVerdict.HOLD:
+        store.reject(tx, task, decided.version, decision)
+    log.info("gate.decided task=%s verdict=%s version=%s", task.name, decided.verdict, decided.version or "none")
+    return Settled(decided.verdict, is_new=True)
+
+
+def _against_who_serves(tx: Transaction, task: Task, decided: Decided) -> Decided:
+    champion = store.champion(tx, task)
+    serving = champion.version if champion else None
+    judged_against = decided.evidence.get("champion")
+    if decided.verdict is not GateVerdict.PROMOTE or serving == judged_against:
+        return decided
+    reason = (
+        f"{serving or 'nobody'} became champion while this was judged against {judged_against or 'no champion'};"
+        f" the next retraining compares with it. It was {decided.reason}"
+    )
+    return replace(decided, verdict=GateVerdict.HOLD, reason=reason)

@@ -1,0 +1,193 @@
+"""What models read from facts and write to the records. Nothing here commits."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ml_pipeline.database.engine import Transaction
+from ml_pipeline.database.named_sql import queries
+from ml_pipeline.metrics.truth import task_definitions
+from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
+from ml_pipeline.models.names import model_name
+from ml_pipeline.models.scores import Numbers
+from ml_pipeline.models.training_set import TrainingSet
+from ml_pipeline.online.features import REVISION
+from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.verdicts import GateVerdict
+
+CONVERSATIONS_AT_ONCE = 1_000
+ACTOR = "retrain_models"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """Who serves a task. ``trained_until``: start of the first conversation it did not learn from; None: not known."""
+
+    version: str
+    digest: str
+    content: bytes
+    trained_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrored:
+    """What the aliases of a registered model should say."""
+
+    task: str
+    mode: str
+    version: str
+    previous: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A verdict with its evidence, as it goes into ``decisions``; ``version`` is "" where nothing was registered."""
+
+    verdict: GateVerdict
+    reason: str
+    evidence: Row
+    version: str = ""
+
+
+def lock(tx: Transaction, task: Task) -> None:
+    """Wait until nobody else publishes for the task."""
+    queries("models").lock_task(tx, name=model_name(task))
+
+
+def labelled_conversations(tx: Transaction, task: Task) -> Iterator[LabelledConversation]:
+    """Yield the conversations with a known truth of the task, oldest first, what was said and what is true of it."""
+    rows = queries("models").labelled_conversations(tx, task=task.name)
+    for chunk in _chunks(rows):
+        yield from _read(tx, chunk, _truths(tx, chunk, task))
+
+
+def conversations(tx: Transaction, ids: Sequence[str]) -> Iterator[LabelledConversation]:
+    """Yield these conversations without truth, oldest first."""
+    for chunk in _chunks(queries("models").conversations(tx, ids=list(ids))):
+        yield from _read(tx, chunk, {})
+
+
+def _chunks(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    waiting = iter(rows)
+    while chunk := list(islice(waiting, CONVERSATIONS_AT_ONCE)):
+        yield chunk
+
+
+def _reach(chunk: Sequence[Row]) -> Row:
+    # A day around: the projection takes turns whose clock ran ahead of the conversation's.
+    day = timedelta(days=1)
+    return {
+        "ids": [row["conversation_id"] for row in chunk],
+        "from_at": min(row["started_at"] for row in chunk) - day,
+        "to_at": max(row["last_event_at"] for row in chunk) + day,
+    }
+
+
+def _truths(tx: Transaction, chunk: Sequence[Row], task: Task) -> dict[str, dict[int | None, Truth]]:
+    found: dict[str, dict[int | None, Truth]] = defaultdict(dict)
+    definition = {"tasks": task_definitions([task]), "task": task.name, "mode": task.mode}
+    for row in queries("models").truths(tx, **_reach(chunk), **definition):
+        truth = Truth(tuple(row["labels"]), row["label_source"], row["learnt_at"])
+        found[row["conversation_id"]][row["turn"]] = truth
+    return found
+
+
+def _read(
+    tx: Transaction, chunk: Sequence[Row], truths: dict[str, dict[int | None, Truth]]
+) -> Iterator[LabelledConversation]:
+    spoken: dict[str, list[Spoken]] = defaultdict(list)
+    for row in queries("models").spoken(tx, **_reach(chunk), revision=REVISION):
+        spoken[row.pop("conversation_id")].append(Spoken(**row))
+    for row in chunk:
+        yield LabelledConversation(
+            row["conversation_id"],
+            row["customer_group"],
+            row["started_at"],
+            tuple(spoken[row["conversation_id"]]),
+            truths.get(row["conversation_id"], {}),
+            row["is_trusted"],
+        )
+
+
+def answers(tx: Transaction, rows: TrainingSet, version: str) -> Numbers:
+    """Return what ``version`` answered to each row, rows x labels; nan where it gave none, 0 for a label left out."""
+    task = rows.task
+    told: dict[tuple[str, int], dict[str, float]] = {}
+    for chunk in _chunks(queries("models").conversations(tx, ids=rows.conversation_ids)):
+        found = queries("models").answers(tx, **_reach(chunk), task=task.name, mode=task.mode, version=version)
+        told |= {(row["conversation_id"], row["turn"]): row["probabilities"] for row in found}
+    nothing = [np.nan] * len(task.labels)
+    values = [[told[key].get(label, 0.0) for label in task.labels] if key in told else nothing for key in rows.keys]
+    return np.array(values, dtype=np.float64).reshape(len(values), len(task.labels))
+
+
+def champion(tx: Transaction, task: Task) -> Champion | None:
+    """Return who serves the task now."""
+    row = queries("models").champion(tx, task=task.name, mode=task.mode)
+    return Champion(row["version"], row["digest"], bytes(row["content"]), row["trained_until"]) if row else None
+
+
+def champions(tx: Transaction) -> list[Mirrored]:
+    """Return what the aliases of every registered model should say."""
+    return [Mirrored(**row) for row in queries("models").champions(tx)]
+
+
+def latest_gate(tx: Transaction, task: Task) -> Row | None:
+    """Return the latest judgement of the task: decided_at, version, verdict, reason, evidence."""
+    row: Row | None = queries("models").latest_gate(tx, task=task.name, mode=task.mode)
+    return row
+
+
+def latest_decisions(tx: Transaction) -> dict[str, Row]:
+    """Return the latest judgement per task name: version, verdict, reason, metrics, baselines, split.
+
+    ``metrics``: {name: {value, low, high}} on the gate block; ``baselines``: {"prior.log_loss": value}.
+    """
+    return {
+        row["task"]: {name: row[name] for name in ("mode", "decided_at", "version", "verdict", "reason")}
+        | {name: row["evidence"].get(name, {}) for name in ("metrics", "baselines", "split")}
+        for row in queries("models").latest_gates(tx)
+    }
+
+
+def record(tx: Transaction, task: Task, decided: Decided) -> str:
+    """Write the verdict; return its id."""
+    evidence = msgspec.json.encode(decided.evidence).decode()
+    decision: str = queries("models").record_decision(
+        tx,
+        task=task.name,
+        mode=task.mode,
+        version=decided.version,
+        verdict=decided.verdict,
+        reason=decided.reason,
+        evidence=evidence,
+        actor=ACTOR,
+    )
+    return decision
+
+
+def reject(tx: Transaction, task: Task, version: str, decision: str) -> None:
+    _enter(tx, task, version, decision, state="rejected", traffic_share=0.0, digest=None)
+
+
+def promote(tx: Transaction, task: Task, version: str, decision: str, bundle: tuple[str, bytes]) -> None:
+    """Make ``version`` champion with its bundle (digest, content), retire who was, and publish the policy."""
+    digest, content = bundle
+    named = queries("models")
+    of_task = {"task": task.name, "mode": task.mode}
+    named.save_bundle(tx, **of_task, digest=digest, version=version, content=content)
+    named.retire_champion(tx, **of_task, decision=decision)
+    _enter(tx, task, version, decision, state="champion", traffic_share=1.0, digest=digest)
+    named.publish_policy(tx)
+
+
+def _enter(tx: Transaction, task: Task, version: str, decision: str, **state: Any) -> None:
+    queries("models").enter_state(tx, task=task.name, mode=task.mode, version=version, decision=decision, **state)
