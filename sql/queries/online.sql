@@ -31,7 +31,11 @@ LIMIT :most;
 
 -- name: writers(ids)
 -- Where the records of these writers are; one row more, writer null, over all writers.
-SELECT writer, sum(offered)::bigint AS offered, sum(accepted_sequence)::bigint AS accepted,
+-- A writer tells what it was offered a few seconds late; it is at least what it accepted and refused.
+SELECT writer,
+       sum(greatest(offered, accepted_sequence + (
+           SELECT coalesce(sum(value::bigint), 0) FROM jsonb_each_text(refused))))::bigint AS offered,
+       sum(accepted_sequence)::bigint AS accepted,
        sum(stored)::bigint AS stored, sum(duplicate)::bigint AS duplicate, sum(rejected)::bigint AS rejected,
        sum(quarantined)::bigint AS quarantined, sum(dropped)::bigint AS dropped,
        sum(accepted_sequence - stored - duplicate - rejected - quarantined - dropped)::bigint AS spooled

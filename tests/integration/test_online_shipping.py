@@ -267,6 +267,35 @@ FORKING = """
 """
 
 
+def test_an_agent_needs_nothing_but_the_islands_dependencies(database, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(WHOLE_AGENT)], timeout=60, check=True, capture_output=True, text=True
+    )
+
+    assert set(done.stdout.split()) == {"aiosql", "ml_pipeline", "msgspec", "phonenumbers", "psycopg2", "stdnum"} | {
+        name for name in done.stdout.split() if name in {"typing_extensions", "packaging"}
+    }
+    wait_until(lambda: not shippers(tmp_path / "spool"))
+
+
+WHOLE_AGENT = """
+    import asyncio, sys
+    from ml_pipeline import MLPipelineService
+
+    async def main():
+        async with MLPipelineService() as service:
+            said = [{"role": "user", "content": "call 5512345678, ES91 2100 0418 4502 0005 1332"}]
+            await service.process_conversation_predictions("c", said, {}, {"conversion_probability": 0.5})
+            assert await service.drain(30)
+            assert await service.event_tracker.get_event_stream("c")
+            assert (await service.get_ml_pipeline_metrics())["as_of"]
+
+    asyncio.run(main())
+    files = {name.split(".")[0]: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    print(*{name for name, file in files.items() if "site-packages" in file or name == "ml_pipeline"})
+"""
+
+
 async def test_two_services_of_a_process_share_one_writer(database, tmp_path):
     async with MLPipelineService() as one, MLPipelineService() as other:
         await one.process_conversation_predictions("c", messages("hi"), {}, ANSWER)
