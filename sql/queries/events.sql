@@ -12,7 +12,11 @@ SELECT max(entry) FROM log_ledger;
 -- 500 entries at most are looked at: an entry of 1,000 ids weighs 16 KB.
 WITH waiting AS (
     SELECT entry, sum(size) OVER (ORDER BY entry) - size AS events_before
-    FROM (SELECT entry, cardinality(ids) AS size FROM log_ledger WHERE entry <= :newest ORDER BY entry LIMIT 500) AS oldest
+    FROM (SELECT entry, cardinality(ids) AS size
+          FROM log_ledger
+          WHERE entry <= :newest
+          ORDER BY entry
+          LIMIT 500) AS oldest
 ), taken AS (
     DELETE FROM log_ledger
     WHERE entry IN (SELECT entry FROM waiting WHERE events_before < :events)
@@ -25,16 +29,16 @@ CREATE TEMPORARY TABLE touched (table_name text NOT NULL, conversation_id uuid, 
 ON COMMIT DROP;
 
 -- name: read_batch(ids)!
--- The ids come as a parameter, so that the planner opens their partitions only.
--- fate: fact (becomes a row), kept (stays in the log only), unprojectable (a fact whose payload has a wrong type).
--- learnt_at: when we came to know it. A replay carries its source time, so there it is the event time itself; live it is
--- the time of arrival.
+-- The ids come as a parameter, so that the planner opens their partitions only. fate: fact (becomes a row), kept (stays
+-- in the log only), unprojectable (a fact whose payload has a wrong type). learnt_at: when we came to know it. A replay
+-- carries its source time, so there it is the event time itself; live it is the time of arrival.
 CREATE TEMPORARY TABLE arrived ON COMMIT DROP AS
 SELECT id, conversation_id, event_type, timestamp AS at, source, client_id, data,
        CASE WHEN source = 'agent' THEN created_at ELSE timestamp END AS learnt_at,
        CASE
            WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label') THEN 'kept'
-           WHEN event_type = 'prediction' AND (data ->> 'is_fallback' = 'true' OR data ->> 'error' IS NOT NULL) THEN 'kept'
+           WHEN event_type = 'prediction' AND (data ->> 'is_fallback' = 'true' OR data ->> 'error' IS NOT NULL)
+               THEN 'kept'
            WHEN conversation_id IS NULL THEN 'unprojectable'
            WHEN coalesce(CASE event_type
                WHEN 'turn' THEN
@@ -83,15 +87,18 @@ FROM (SELECT DISTINCT event_type || 's' AS table_name, (at AT TIME ZONE 'UTC')::
 ORDER BY table_name, day;
 
 -- name: project_conversations()!
--- Turns, predictions and events of the agent itself make a conversation; outcomes, labels and errors do not, so that one
--- without a conversation shows. Each attribute is as the latest event told it, in whatever order events arrive.
+-- Turns, predictions and events of the agent itself make a conversation; outcomes, labels and errors do not, so that
+-- one without a conversation shows. Each attribute is as the latest event told it, in whatever order events arrive.
 WITH told AS (
     SELECT conversation_id, id AS event_id, at, source, client_id,
-           CASE jsonb_typeof(data -> 'conversation') WHEN 'object' THEN data -> 'conversation' ELSE '{}' END AS attributes
+           CASE jsonb_typeof(data -> 'conversation')
+               WHEN 'object' THEN data -> 'conversation'
+               ELSE '{}' END AS attributes
     FROM arrived
     WHERE conversation_id IS NOT NULL AND event_type NOT IN ('outcome', 'label', 'error')
 ), span AS (
-    SELECT conversation_id, min(at) AS started_at, max(at) AS last_event_at, (array_agg(source ORDER BY event_id))[1] AS source,
+    SELECT conversation_id, min(at) AS started_at, max(at) AS last_event_at,
+           (array_agg(source ORDER BY event_id))[1] AS source,
            (array_agg(client_id ORDER BY event_id) FILTER (WHERE client_id IS NOT NULL))[1] AS client_id
     FROM told
     GROUP BY conversation_id
@@ -293,8 +300,8 @@ FROM conversations
 WHERE conversation_id IN (SELECT conversation_id FROM touched WHERE table_name IN ('turns', 'outcomes', 'labels'));
 
 -- name: touch_reached(low, high)!
--- A truth changes the hours of the predictions it is about, and the hour its conversation started in; so does a turn that
--- comes after the labels of its conversation.
+-- A truth changes the hours of the predictions it is about, and the hour its conversation started in; so does a turn
+-- that comes after the labels of its conversation.
 WITH reached AS (
     SELECT DISTINCT conversation_id
     FROM touched

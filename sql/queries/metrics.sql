@@ -3,8 +3,8 @@
 --   scored                    labelled predictions of these hours
 --   answers                   predictions of these hours
 --   started                   conversations that started in these hours, with how they ended as far as it is known
--- sql/rollups/ turns them into metrics, one statement per family. Means are taken in numeric: a sum of floats depends on
--- the order of its rows, and a backfill shall give the same figure to the last digit.
+-- sql/rollups/ turns them into metrics, one statement per family. Means are taken in numeric: a sum of floats depends
+-- on the order of its rows, and a backfill shall give the same figure to the last digit.
 
 -- name: lock()$
 SELECT pg_advisory_xact_lock(hashtext('roll_up_metrics'))::text;

@@ -1,7 +1,7 @@
 -- What the quality gate reads and writes. The judged_* statements are handed to Great Expectations as query assets: it
--- keeps their rows in temporary tables and looks at those. Each carries hour, event_id and conversation_id, which lead from a
--- failing row to what it holds back. A colon before a letter would be taken for a parameter there: none but casts.
--- Pending hours of one day are read as one span; OFFSET 0 keeps the planner from scanning all days at once.
+-- keeps their rows in temporary tables and looks at those. Each carries hour, event_id and conversation_id, which lead
+-- from a failing row to what it holds back. A colon before a letter would be taken for a parameter there: none but
+-- casts. Pending hours of one day are read as one span; OFFSET 0 keeps the planner from scanning all days at once.
 
 -- name: lock()$
 SELECT pg_advisory_xact_lock(hashtext('check_data_quality'))::text;
@@ -153,9 +153,9 @@ FROM (SELECT verdict.hour, count(*) AS attempts,
 WHERE attempts >= 20 AND failures > attempts * 0.2;
 
 -- name: failing_rows()
--- What a failed check found, gathered: up to 100 event ids, and the hours they hold back. It is filled with the query of
--- the check itself, and whether its rows are truths. An outcome or a label also holds what it is the truth of: the hours
--- of the predictions of its conversation, and the hour that started in.
+-- What a failed check found, gathered: up to 100 event ids, and the hours they hold back. It is filled with the query
+-- of the check itself, and whether its rows are truths. An outcome or a label also holds what it is the truth of: the
+-- hours of the predictions of its conversation, and the hour that started in.
 WITH failing AS MATERIALIZED (
     SELECT hour, event_id, conversation_id FROM ({failing}) AS found
 ), reached AS (

@@ -1,6 +1,6 @@
 -- name: sales()!
--- Of the conversations that started in the hour and whose end is known: sold; revenue per conversation (all of them, also
--- those that brought nothing), one row per currency; and satisfaction where somebody gave it.
+-- Of the conversations that started in the hour and whose end is known: sold; revenue per conversation (all of them,
+-- also those that brought nothing), one row per currency; and satisfaction where somebody gave it.
 INSERT INTO metric_rollups (hour, metric, slice, value, n)
 SELECT hour, 'conversion_rate', '', avg(is_sold::integer), count(*)
 FROM started
