@@ -77,6 +77,7 @@ def test_endless_nesting_is_no_set(casino: Path, tmp_path: Path):
         (gzip.compress(b'Unit,Turn,B4,B2\n"never closed,0,0,x\n'), "malformed CSV"),
         (gzip.compress(b"Unit,Turn,B4,B2\n" + b'"' + b"x" * 200_000 + b'",0,0,x\n'), "malformed CSV"),
     ],
+    ids=["broken_gzip", "no_gzip", "empty", "other_columns", "not_utf8", "open_quote", "endless_field"],
 )
 def test_garbage_in_a_file_is_named_with_the_remedy(persuasion: Path, tmp_path: Path, content: bytes, complaint: str):
     folder = copy_of(persuasion, tmp_path)
