@@ -48,12 +48,13 @@ ORDER BY t.conversation_id, t.turn;
 
 -- name: mean_probabilities(ids, start, end, tasks)
 -- Grain: one row per (task, mode, version, label): the mean probability of each conversation. A label that an answer
--- leaves out has probability 0.
+-- leaves out has probability 0. Rounded, for the mean of ten times .3 is not .3, and ranks would tell them apart.
 WITH task AS (
     SELECT * FROM jsonb_to_recordset(CAST(:tasks AS jsonb)) AS d(name text, labels text[])
 ), conversation AS (
     SELECT p.task, p.mode, p.version, label,
-           avg(coalesce((p.probabilities ->> label)::double precision, 0)) AS probability
+           round(avg(coalesce((p.probabilities ->> label)::double precision, 0))::numeric, 9)::double precision
+               AS probability
     FROM predictions AS p
     JOIN trusted_hours AS trusted ON trusted.hour = date_trunc('hour', p.at, 'UTC')
     JOIN task ON task.name = p.task
@@ -83,10 +84,12 @@ FROM conversation
 GROUP BY task, label;
 
 -- name: mean_losses(ids, start, end, tasks)
--- Grain: one row per (task, mode, version): the mean log loss of each conversation's labelled answers.
+-- Grain: one row per (task, mode, version): the mean log loss of each conversation's labelled answers,
+-- rounded likewise.
 WITH conversation AS (
     SELECT l.task, l.mode, l.version,
-           avg(-ln(greatest(CASE WHEN l.is_true THEN l.probability ELSE 1 - l.probability END, 1e-6))) AS loss
+           round(avg(-ln(greatest(CASE WHEN l.is_true THEN l.probability ELSE 1 - l.probability END, 1e-6)))::numeric,
+                 9)::double precision AS loss
     FROM labelled_predictions(:start, :end + interval '1 day', CAST(:tasks AS jsonb), CAST(:ids AS uuid[])) AS l
     JOIN trusted_hours AS trusted ON trusted.hour = date_trunc('hour', l.at, 'UTC')
     GROUP BY l.conversation_id, l.task, l.mode, l.version

@@ -134,6 +134,33 @@ def test_a_check_keeps_what_it_compared(database):
     assert (evidence["task"], evidence["label"]) == ("objection", "price")
 
 
+def test_the_mean_of_an_unchanged_answer_is_the_same_however_long_the_conversation(database):
+    def answers(start: datetime, turns: int) -> list[Event]:
+        at = [start + n * timedelta(hours=1) for n in range(110)]
+        return [
+            event
+            for n in range(110)
+            for number in range(1, 2 * turns, 2)
+            for event in (
+                turn(f"{turns}-{n}", number, at=at[n] + timedelta(seconds=number)),
+                prediction(
+                    f"{turns}-{n}",
+                    number,
+                    "conversion",
+                    probabilities={"sold": 0.3},
+                    at=at[n] + timedelta(seconds=number),
+                ),
+            )
+        ]
+
+    trusted(database, answers(after(days=-20), turns=1), answers(after(days=-6), turns=10))
+
+    check_drift.run()
+
+    (check,) = rows(database, "SELECT * FROM drift_checks WHERE subject = 'conversion.anticipate sold by caller'")
+    assert (check["p_value"], check["psi"]) == (1.0, pytest.approx(0, abs=0.001))
+
+
 def test_running_again_replaces_the_window_s_checks(database):
     trusted(database, reference(), changed_week())
     check_drift.run()
