@@ -1,7 +1,10 @@
 """docker-compose.yaml without a Docker engine: by the official schema, then by what we promise about it."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -131,6 +134,15 @@ def test_the_image_runs_as_a_plain_user_on_the_pin():
     )
     assert [line for line in lines if line.startswith("USER")] == ["USER pipeline"]
     assert any("--requirement requirements.txt" in line or "-r requirements.txt" in line for line in lines)
+
+
+def test_the_pin_holds_a_celery_that_airflows_executor_can_use(tmp_path: Path):
+    done = subprocess.run(
+        [sys.executable, "-c", "import airflow.providers.celery.executors.celery_executor"],
+        env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_images_postgres_is_the_embedded_one():
