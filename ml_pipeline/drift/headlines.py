@@ -17,12 +17,12 @@ NUMBERS = {
 }
 """Feature: who does what, the words for up and for down, the unit of its mean."""
 
-SPEAKERS = {
-    "current": "Customers use",
-    "previous": "The agent uses",
-    "history": "Customers use, over the conversation,",
+WORDS_OF = {
+    "current": "a customer's message",
+    "previous": "the agent's message before it",
+    "history": "a customer's earlier messages",
 }
-"""Text feature: who speaks."""
+"""Text feature: whose words."""
 
 SAME_MEAN = 0.05
 """A mean that moved by less is called the same: then it is the spread that changed."""
@@ -84,7 +84,7 @@ def _changed_shares(feature: str, then: Mapping[str, float], now: Mapping[str, f
 
 
 def _changed_words(feature: str, words: list[dict[str, Any]]) -> str:
-    whose = SPEAKERS.get(feature, feature)
+    whose = WORDS_OF.get(feature, feature)
     examples = "; ".join(
         f"“{word['word']}” in {_percent(word['recent_share'])} of conversations instead of "
         f"{_percent(word['reference_share'])}"

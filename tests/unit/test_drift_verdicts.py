@@ -102,6 +102,7 @@ def test_a_word_that_one_customer_said_is_never_quoted():
     check = only({subject: then}, {subject: now})
 
     assert check.has_drifted
+    assert check.headline.startswith("The words of a customer's message have changed: ")
     assert "“discount” in 100 % of conversations instead of 0 %" in check.headline
     assert "zebrasecret" not in str(check)
 
