@@ -76,18 +76,26 @@ def run(*command: str, remedy: str) -> None:
 
 
 def environment() -> "dict[str, str]":
-    """Return the variables uv and pip run under: the index pip is set up for serves uv too."""
+    """Return the variables uv and pip run under: the index and certificates pip is set up for serve uv too."""
     variables = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONHOME")}
-    variables.update(PIP_DISABLE_PIP_VERSION_CHECK="1", UV_PYTHON_DOWNLOADS="never", UV_NO_CONFIG="1")
+    variables.update(PIP_DISABLE_PIP_VERSION_CHECK="1", UV_PYTHON_DOWNLOADS="never")
     if not os.access(Path(variables.get("HOME", "/nonexistent")), os.W_OK):
         variables.setdefault("UV_CACHE_DIR", str(VENV.resolve() / "cache"))
-    asked = subprocess.run(
-        [PYTHON, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    ) if PYTHON.exists() else None  # fmt: skip
-    index = variables.get("PIP_INDEX_URL") or (asked.stdout.strip().strip("'") if asked else "")
-    if index:
-        variables.setdefault("UV_DEFAULT_INDEX", index)
+    for option, of_pip, of_uv in (
+        ("index-url", "PIP_INDEX_URL", "UV_DEFAULT_INDEX"),
+        ("cert", "PIP_CERT", "SSL_CERT_FILE"),
+    ):
+        if value := variables.get(of_pip) or pip_option(option):
+            variables.setdefault(of_uv, value)
     return variables
+
+
+def pip_option(name: str) -> str:
+    """Return what pip's configuration files say, an empty word where they say nothing."""
+    asked = [PYTHON, "-m", "pip", "config", "get", f"global.{name}"]
+    if not PYTHON.exists():
+        return ""
+    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip().strip("'")
 
 
 def refuse_without_room(level: str) -> None:

@@ -119,3 +119,24 @@ def test_a_full_disk_is_named_before_anything_is_made(checkout: Path, monkeypatc
 
     with pytest.raises(bootstrap.BootstrapError, match="GB free"):
         bootstrap.main("run")
+
+
+def test_uv_is_told_the_index_and_the_certificates_pip_is_set_up_for(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    bootstrap.PYTHON.unlink()
+    bootstrap.PYTHON.write_text('#!/bin/sh\ncase "$5" in *index-url) echo "https://index.example/simple";; esac\n')
+    bootstrap.PYTHON.chmod(0o755)
+    for name in ("PIP_INDEX_URL", "UV_DEFAULT_INDEX", "SSL_CERT_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CERT", "/etc/company.pem")
+
+    told = bootstrap.environment()
+
+    assert told["UV_DEFAULT_INDEX"] == "https://index.example/simple"
+    assert told["SSL_CERT_FILE"] == "/etc/company.pem"
+
+
+def test_what_uv_was_told_itself_wins_over_pip(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "https://of-pip.example/simple")
+    monkeypatch.setenv("UV_DEFAULT_INDEX", "https://of-uv.example/simple")
+
+    assert bootstrap.environment()["UV_DEFAULT_INDEX"] == "https://of-uv.example/simple"
