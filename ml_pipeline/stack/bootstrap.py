@@ -92,10 +92,11 @@ def environment() -> "dict[str, str]":
 
 def pip_option(name: str) -> str:
     """Return what pip's configuration files say, an empty word where they say nothing."""
-    asked = [PYTHON, "-m", "pip", "config", "get", f"global.{name}"]
     if not PYTHON.exists():
         return ""
-    return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip().strip("'")
+    asked = (str(PYTHON), "-m", "pip", "config", "get", f"global.{name}")
+    answer = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return answer.stdout.strip().strip("'")
 
 
 def refuse_without_room(level: str) -> None:
