@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from ml_pipeline.errors import PipelineError
+from ml_pipeline.online.ids import conversation_uuid
 from ml_pipeline.online.service import MLPipelineService
 from ml_pipeline.samples.clock import ReplayClock
 from ml_pipeline.samples.replay import Plan, ReplayReport, replay
@@ -42,7 +43,7 @@ class Scheduler(Protocol):
 
 @dataclass
 class Loop:
-    """One round over ``source``, whose conversations in ``captured`` went round before and are left out.
+    """One round over ``source``; conversations whose UUID is in ``captured`` went round before and are left out.
 
     ``say`` takes a line for the person who watches; ``progress`` is told (what, done, of how many).
     """
@@ -76,7 +77,9 @@ class Loop:
 
     async def _replay(self, service: MLPipelineService, verb: str, share: tuple[float, float]) -> None:
         part = Plan(share=share).dialogues(self.source)
-        fresh = tuple(dialogue for dialogue in part if dialogue.conversation_id not in self.captured)
+        fresh = tuple(
+            dialogue for dialogue in part if conversation_uuid(dialogue.conversation_id) not in self.captured
+        )
         if not fresh:
             self.say(f"{verb}: all {len(part):,} conversations went round before; nothing to replay")
             return

@@ -10,8 +10,8 @@ Row = dict[str, Any]
 
 
 def captured_conversations(tx: Transaction, source: str) -> frozenset[str]:
-    """Return the agent's ids of the source's conversations that are complete."""
-    return frozenset(row["client_id"] for row in queries("summary").captured_conversations(tx, source=source))
+    """Return the UUIDs of the source's conversations that are complete."""
+    return frozenset(row["conversation_id"] for row in queries("summary").captured_conversations(tx, source=source))
 
 
 def other_sources(tx: Transaction, source: str) -> dict[str, int]:

@@ -143,7 +143,7 @@ def _drift_words(document: dict[str, Any], checks: list[Row]) -> str:
 
 
 def _metrics_table(rows: list[Row]) -> Table:
-    table = Table(title="Metrics over all trusted hours", title_justify="left")
+    table = Table(title="Metrics of all trusted hours (percentiles and counts: the middle hour)", title_justify="left")
     for column in ("metric", "task", "version"):
         table.add_column(column)
     for column in ("value", "rows"):

@@ -1,6 +1,6 @@
 -- name: captured_conversations(source)
 -- Conversations of a source whose outcome is in the log: complete, not to be replayed again.
-SELECT DISTINCT c.client_id
+SELECT DISTINCT c.conversation_id::text AS conversation_id
 FROM conversations AS c
 JOIN outcomes AS o USING (conversation_id)
 WHERE c.source = :source;
@@ -59,18 +59,23 @@ ORDER BY severity, times DESC
 LIMIT 5;
 
 -- name: drift()
--- The checks of the latest window.
+-- The checks of the latest window that had enough rows.
 SELECT kind, subject, has_drifted, severity, headline
 FROM drift_checks
-WHERE window_end = (SELECT max(window_end) FROM drift_checks)
+WHERE window_end = (SELECT max(window_end) FROM drift_checks) AND test <> 'not_enough_data'
 ORDER BY has_drifted DESC, p_value;
 
 -- name: metrics()
--- Each metric over all hours, weighted by its rows.
-SELECT metric, task, version, sum(value * n) / nullif(sum(n), 0) AS value, sum(n)::bigint AS n
+-- Each metric over all hours: shares and scores as their mean weighted by rows; percentiles and counts per hour, which
+-- have no mean, as the middle hour. Revenue comes per currency.
+SELECT metric || CASE WHEN slice = '' THEN '' ELSE ' ' || slice END AS metric, task, version,
+       CASE WHEN metric LIKE 'latency\_p%%' OR metric LIKE '%%\_per\_hour'
+            THEN percentile_cont(0.5) WITHIN GROUP (ORDER BY value)
+            ELSE sum(value * n) / nullif(sum(n), 0) END AS value,
+       sum(n)::bigint AS n
 FROM metric_rollups
-WHERE slice = ''
-GROUP BY metric, task, version
+WHERE value IS NOT NULL AND (slice = '' OR slice LIKE 'currency=%%')
+GROUP BY metric, slice, task, version
 ORDER BY metric, task, version;
 
 -- name: served(source, since)
