@@ -1,0 +1,220 @@
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import numpy as np
+import pytest
+
+from ml_pipeline.errors import BundleError
+from ml_pipeline.models import candidate
+from ml_pipeline.models.assessment import assess, describe_rows
+from ml_pipeline.models.candidate import Recipe
+from ml_pipeline.models.card import card
+from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
+from ml_pipeline.models.evaluation import Opponent
+from ml_pipeline.models.export import FEATURES, export, prove, run
+from ml_pipeline.models.gate import GateRules
+from ml_pipeline.models.provenance import origin
+from ml_pipeline.models.training_set import TrainingSet, assemble
+from ml_pipeline.online.bundle import decode, encode
+from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
+
+DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust", "never"), Mode.DETECT, "turn", "macro_ap")
+START = datetime(2026, 3, 1, 9, tzinfo=UTC)
+SAID = {
+    (): ("Yes, go on please {n}.", "Sí, cuénteme más {n}.", "Good morning {n}, how are you?", "Muy bien, gracias {n}."),
+    ("price",): ("That is too expensive {n}.", "Es demasiado caro para mí {n}.", "I cannot afford that price {n}."),
+    ("trust",): ("I do not believe you {n}.", "No confío en esto, ¿es una estafa? {n}", "Sounds like a scam {n}."),
+}
+
+
+def conversations(count: int, seed: int = 0) -> list[LabelledConversation]:
+    generator = np.random.default_rng(seed)
+    return [_conversation(number, generator) for number in range(count)]
+
+
+def _conversation(number: int, generator: np.random.Generator) -> LabelledConversation:
+    spoken, truths = [], {}
+    for exchange in range(4):
+        labels = list(SAID)[generator.choice(3, p=[0.7, 0.18, 0.12])]
+        words = generator.choice(SAID[labels]).format(n=generator.integers(30))
+        context = {"language": "es" if "í" in words else "en", "phase": ("greeting", "closing")[exchange // 2]}
+        spoken += [
+            Spoken(2 * exchange, "assistant", f"Tell me, number {generator.integers(30)}?"),
+            Spoken(2 * exchange + 1, "user", words, context=context),
+        ]
+        truths[2 * exchange + 1] = Truth(labels, "human", START)
+    is_sold = all(truth.labels != ("trust",) for truth in truths.values())
+    truths[None] = Truth(("sold",) if is_sold else (), "agent", START)  # type: ignore[index]
+    name = f"c{number:03}"
+    return LabelledConversation(name, name, START + timedelta(hours=number), tuple(spoken), truths)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def rows() -> TrainingSet:
+    return assemble(DETECT, conversations(160))
+
+
+@pytest.fixture(scope="module")
+def model(rows):
+    columns = candidate.full_columns(DETECT)
+    return candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+
+
+def no_caller(gate: TrainingSet) -> Opponent:
+    return Opponent("caller", np.full(gate.truth.shape, np.nan))
+
+
+def test_a_candidate_learns_in_two_languages_what_the_rule_cannot(rows, model):
+    found = assess(rows, model, GateRules(0.05, 20), no_caller(rows.part("gate")), None)
+
+    assert found.evidence["verdict"] == "PROMOTE"
+    assert found.evidence["metrics"]["macro_ap"]["value"] > 0.95
+    assert found.evidence["baselines"]["rule.macro_ap"] < 0.6
+    assert found.evidence["baselines"]["caller.macro_ap"] is None
+
+
+def test_a_label_without_examples_is_answered_with_a_small_constant(rows, model):
+    answers = candidate.answers(model, rows.part("gate").rows)[:, 2]
+
+    assert np.ptp(answers) == 0
+    assert 0 < answers[0] < 0.01
+    assert model[-1].constant_.tolist() == [False, False, True]
+
+
+def test_the_search_tries_every_recipe_on_grouped_folds_and_puts_the_best_first(rows):
+    tried = candidate.search(rows.part("train"))
+
+    assert {one.recipe for one in tried} == set(candidate.recipes(DETECT))
+    assert [one.value for one in tried] == sorted((one.value for one in tried), reverse=True)
+
+
+def test_a_task_judged_by_log_loss_never_balances_its_classes():
+    assert all(recipe.class_weight is None for recipe in candidate.recipes(CONVERSION))
+
+
+def test_conversion_is_judged_per_conversation():
+    rows = assemble(CONVERSION, conversations(160))
+    columns = candidate.full_columns(CONVERSION)
+    model = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+
+    evidence = assess(rows, model, GateRules(0.05, 10), no_caller(rows.part("gate")), None).evidence
+
+    assert evidence["split"]["gate"] == evidence["split"]["gate"] | {"conversations": 40, "rows": 160}
+    assert evidence["positives"] <= 20
+    assert evidence["metrics"]["log_loss"]["value"] < evidence["baselines"]["prior.log_loss"]
+
+
+def test_a_source_whose_agent_never_speaks_can_be_learnt(rows):
+    silent = [
+        LabelledConversation(
+            one.conversation_id,
+            one.customer_group,
+            one.started_at,
+            tuple(Spoken(turn, "user", said.content) for turn, said in enumerate(one.spoken[1::2])),
+            {(turn - 1) // 2: truth for turn, truth in one.truths.items() if turn is not None},
+        )
+        for one in conversations(60)
+    ]
+    quiet = assemble(DETECT, silent)
+
+    model = candidate.fit(
+        quiet.part("train"), quiet.part("calibration"), Recipe(1.0, None), candidate.full_columns(DETECT)
+    )
+
+    assert "previous_words" not in model[0].named_transformers_
+    assert prove(export(model, DETECT, "objection.detect/1"), model, quiet.part("gate").rows) == 60
+
+
+def test_training_twice_gives_the_same_bundle(rows, model):
+    columns = candidate.full_columns(DETECT)
+
+    again = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+
+    assert encode(export(again, DETECT, "v/1"))[0] == encode(export(model, DETECT, "v/1"))[0]
+
+
+def test_a_bundle_answers_like_its_model_whatever_is_said(rows, model):
+    strange = rows.part("gate").rows.head(8).copy()
+    strange["current"] = [
+        "",
+        "¿¡ÑANDÚ!?",
+        "ǅ İstanbul ẞ",
+        "🙂 caro 🙂",
+        "a",
+        "too  expensive\n\n",
+        "١٢٣ _x_",
+        "e\u0301",
+    ]
+    strange["language"] = ["xx", "", "es", "en", "es", "en", "??", "es"]
+    strange["turn"] = [0.0, 1e9, -1.0, 3.0, 5.0, 7.0, 9.0, 11.0]
+    bundle = export(model, DETECT, "objection.detect/1")
+
+    assert np.abs(run(bundle, strange) - model.predict_proba(strange)).max() < 1e-9
+
+
+def test_a_bundle_carries_its_proof_and_nobody_s_sentence(rows, model):
+    digest, content = encode(export(model, DETECT, "objection.detect/1"))
+
+    Predictor(decode(content, digest))
+    sentences = set(rows.rows["current"]) | set(rows.rows["previous"])
+    told = {str(value) for sample in decode(content, digest).samples for value in sample.row.values()}
+    assert len(decode(content, digest).samples) == 8
+    assert not sentences & told
+
+
+def test_a_bundle_that_answers_otherwise_may_not_serve(rows, model):
+    bundle = export(model, DETECT, "objection.detect/1")
+    bent = {**bundle.intercepts, "price": bundle.intercepts["price"] + 1e-6}
+    other = msgspec.structs.replace(bundle, intercepts=bent, samples=[])
+
+    with pytest.raises(BundleError):
+        prove(other, model, rows.part("gate").rows)
+
+
+def test_a_step_that_bundles_cannot_carry_is_refused(rows, model):
+    from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    columns = ColumnTransformer([("numbers", MinMaxScaler(), ["turn"])]).fit(rows.rows)
+
+    with pytest.raises(BundleError, match="MinMaxScaler"):
+        export(Pipeline([("columns", columns), ("heads", model[-1])]), DETECT, "v/1")
+
+
+def test_a_champion_is_beaten_by_itself_never(rows, model):
+    gate = rows.part("gate")
+    itself = Opponent("objection.detect/1", candidate.answers(model, gate.rows))
+
+    evidence = assess(rows, model, GateRules(0.05, 20), no_caller(gate), itself).evidence
+
+    assert evidence["verdict"] == "HOLD"
+    assert evidence["gains"] == {"objection.detect/1": {"value": 0.0, "low": 0.0}}
+    assert evidence["baselines"]["prior.macro_ap"] < 0.4
+
+
+def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
+    found = assess(rows, model, GateRules(0.05, 20), no_caller(rows.part("gate")), None)
+    dataset = describe_rows(rows, "r" * 16, "drift of the price objection")
+
+    text = card(DETECT, found.evidence | origin("run1", dataset))
+
+    assert text.startswith("# objection, detect: PROMOTE\n\nSurely better: macro_ap ")
+    assert re.search(r"\| macro_ap \(primary\) \| [\d.]+ \([\d.]+ to [\d.]+\) \| [\d.]+ \(", text)
+    assert re.search(r"\| prior \| 0\.\d{3} \| \+0\.\d{3} \| \+0\.\d{3} \|", text)
+    assert "| caller | no answers | not decisive | - |" in text
+    assert "| gate | 40 | 160 |" in text
+    for told in (
+        rows.digest,
+        "human 640",
+        "Learnt nothing about never",
+        "drift of the price objection",
+        "scikit-learn 1.",
+    ):
+        assert told in text
+
+
+def test_feature_columns_are_those_of_the_feature_function(rows):
+    assert set(FEATURES) <= set(rows.rows.columns)
