@@ -77,9 +77,7 @@ class Loop:
 
     async def _replay(self, service: MLPipelineService, verb: str, share: tuple[float, float]) -> None:
         part = Plan(share=share).dialogues(self.source)
-        fresh = tuple(
-            dialogue for dialogue in part if conversation_uuid(dialogue.conversation_id) not in self.captured
-        )
+        fresh = tuple(dialogue for dialogue in part if conversation_uuid(dialogue.conversation_id) not in self.captured)
         if not fresh:
             self.say(f"{verb}: all {len(part):,} conversations went round before; nothing to replay")
             return

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,10 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
         PipelineError: if the source, the stack or the loop fails; nothing is left running.
     """
     began = time.monotonic()
-    console = Console(log_path=False, soft_wrap=True)
+    # A pipe has no width: tables are then as wide as they need.
+    console = Console(log_path=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    summary = state / "summary.json"
+    summary.unlink(missing_ok=True)
     source = _source(path, conversations, state)
     _tell_source(source, console)
     with Stack(state=state, project=PROJECT, say=console.log) as stack:
@@ -45,7 +49,7 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
         _refuse_mixture(source)
         done = _go_round(source, stack, console, began)
         document = as_document(done)
-        (state / "summary.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2))
+        summary.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2))
         show(document, done, console)
         if not is_once:
             console.print("Serving until Ctrl-C or `make stop`.")

@@ -83,7 +83,7 @@ def is_ok(done: Round, served: dict[str, Row]) -> bool:
     """Tell whether every DAG run succeeded and some champion that passed its gate was served."""
     champions = {row["task"]: row["version"] for row in done.figures["champions"]}
     is_closed = any(task in champions for task in served)
-    return is_closed and all(state == "success" for state in done.dag_runs.values())
+    return is_closed and bool(done.dag_runs) and all(state == "success" for state in done.dag_runs.values())
 
 
 def show(document: dict[str, Any], done: Round, console: Console) -> None:
