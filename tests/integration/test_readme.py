@@ -15,8 +15,11 @@ def types_in_the_log(of: int) -> list[str]:
     deadline = time.monotonic() + 20
     while True:
         with transaction() as tx, tx.cursor() as cursor:
-            cursor.execute("SELECT event_type FROM ml_tracking_events ORDER BY 1")
-            types = [row["event_type"] for row in cursor.fetchall()]
+            cursor.execute(
+                "SELECT coalesce(array_agg(event_type ORDER BY event_type), '{}') AS types FROM ml_tracking_events"
+            )
+            (row,) = cursor.fetchall()
+        types: list[str] = dict(row)["types"]
         if len(types) >= of or time.monotonic() > deadline:
             return types
         time.sleep(0.1)
