@@ -6,10 +6,9 @@ One cheap scan finds texts with an at sign or six digits close together; only th
 import re
 from collections.abc import Callable
 
-EMAIL, PHONE, CARD, ID = "<EMAIL>", "<PHONE>", "<CARD>", "<ID>"
+from ml_pipeline.online.digit_runs import ID, mask_cards, mask_contacts, mask_numbers
 
-PHONE_REGIONS = ("MX", "ES", "US")
-"""Where a number without a country code may belong; with one, any country's plan applies."""
+EMAIL = "<EMAIL>"
 
 _SUSPECT = re.compile(r"@|\d(?:\D{0,3}\d){5}")
 _UUID = re.compile(r"(?<![\w\-])([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12})(?![\w\-])")
@@ -23,23 +22,6 @@ _NUMBERED_ID = re.compile(
     r"|[XYZxyz][ \-]?\d{7}[ \-]?[A-HJ-NP-TV-Za-hj-np-tv-z]"  # NIE
     r")(?![^\W_])"
 )
-_NUMBER = re.compile(r"(?<![^\W_])[+(]{0,2}\d(?:[ .\-()/\u00a0]{0,3}\d){5,}(?![^\W_])")
-
-_DATE = re.compile(r"(?:\d{1,2}[ ./\-]\d{1,2}[ ./\-](?:19|20)\d\d|(?:19|20)\d\d[ ./\-]\d{1,2}[ ./\-]\d{1,2})(?!\d)")
-_YEARS = re.compile(r"(?:19|20)\d\d ?[\-/] ?(?:19|20)\d\d")
-_AMOUNT = re.compile(r"\d{1,3}(?:([. ])\d{3})(?:\1\d{3})*|\d{1,3}\.\d+")
-_MONEY_BEFORE = re.compile(r"(?:[$€£¥]|\b(?:usd|eur|mxn|gbp))\s?$", re.IGNORECASE)
-_UNIT_AFTER = re.compile(
-    r"\s?(?:[%€$£]|(?:usd|eur|euros?|mxn|pesos?|dollars?|d[oó]lares|bucks|cents|k|km|kg|users?|usuarios|people|personas"
-    r"|units?|unidades|seats?|licen[cs]es?|hours?|horas|days?|d[ií]as|years?|a[nñ]os|children|kids)\b)",
-    re.IGNORECASE,
-)
-_SSN = re.compile(r"\d{3}([ \-])\d{2}\1\d{4}")
-_PHONE_SHAPE = re.compile(
-    r"(?<!\d)(?:\(\d{2,4}\)[ .\-]?\d{3,4}[ .\-]?\d{3,4}|\d{3}[ .\-]\d{3}[ .\-]\d{4}|\d{2}[ .\-]\d{4}[ .\-]\d{4}"
-    r"|\d{3}[ .\-]\d{3}[ .\-]\d{3}|[679]\d\d(?:[ .\-]\d\d){3}|\d{3}-\d{4}|\+\d[\d .\-()]{6,})(?!\d)"
-)
-_LONG_RUN = re.compile(r"\d{9,}")
 
 Masker = Callable[[str], str]
 """Takes a text with something suspect in it, returns it with what it knows masked. Registered below: order matters."""
@@ -53,10 +35,10 @@ def redact(text: str) -> str:
     >>> redact("2,700 dollars in 2024, 12/05/2024 at 10:30")
     '2,700 dollars in 2024, 12/05/2024 at 10:30'
     """
-    if not _SUSPECT.search(text):
-        return text
-    # An id made by a machine names no person: it stays, and so does what refers to it.
-    return "".join(part if at % 2 else _mask(part) for at, part in enumerate(_UUID.split(text)))
+    # What is masked can set free what stood beside it, so once is not enough.
+    while _SUSPECT.search(text) and (masked := _mask(text)) != text:
+        text = masked
+    return text
 
 
 def warm_up() -> None:
@@ -90,63 +72,19 @@ def mask_numbered_ids(text: str) -> str:
     return _NUMBERED_ID.sub(ID, text)
 
 
-def mask_numbers(text: str) -> str:
-    """Mask cards, phones and identity numbers among the runs of digits; leave dates, amounts and quantities."""
-    return _NUMBER.sub(lambda match: _judge_number(match, text), text)
-
-
-MASKERS: tuple[Masker, ...] = (mask_emails, mask_ibans, mask_numbered_ids, mask_numbers)
+MASKERS: tuple[Masker, ...] = (
+    mask_emails,
+    mask_ibans,
+    mask_numbered_ids,
+    mask_cards,
+    mask_contacts,
+    mask_numbers,
+)
 
 
 def _mask(text: str) -> str:
+    # An id made by a machine names no person: it stays, and so does what refers to it.
+    parts = _UUID.split(text)
     for mask in MASKERS:
-        text = mask(text)
-    return text
-
-
-def _judge_number(match: re.Match[str], text: str) -> str:
-    span = match.group()
-    digits = re.sub(r"\D", "", span)
-    if 13 <= len(digits) <= 19 and "+" not in span and _is_card(digits):
-        return CARD
-    if _is_quantity(match, text):
-        return span
-    if _SSN.fullmatch(span):
-        return ID
-    return _mask_phones(span)
-
-
-def _is_card(digits: str) -> bool:
-    from stdnum import luhn
-
-    return bool(luhn.is_valid(digits))
-
-
-def _is_quantity(match: re.Match[str], text: str) -> bool:
-    span = match.group()
-    if _DATE.match(span) or _YEARS.fullmatch(span) or _AMOUNT.fullmatch(span):
-        return True
-    return bool(_MONEY_BEFORE.search(text[max(0, match.start() - 5) : match.start()])) or bool(
-        _UNIT_AFTER.match(text[match.end() : match.end() + 12])
-    )
-
-
-def _mask_phones(span: str) -> str:
-    if _is_phone(span):
-        return PHONE
-    masked = _PHONE_SHAPE.sub(PHONE, span)
-    return _LONG_RUN.sub(ID, masked)
-
-
-def _is_phone(span: str) -> bool:
-    import phonenumbers
-
-    regions: tuple[str | None, ...] = (None,) if span.lstrip("(").startswith("+") else PHONE_REGIONS
-    for region in regions:
-        try:
-            number = phonenumbers.parse(span, region)
-        except phonenumbers.NumberParseException:
-            continue
-        if phonenumbers.is_valid_number(number):
-            return True
-    return False
+        parts[::2] = [mask(part) for part in parts[::2]]
+    return "".join(parts)

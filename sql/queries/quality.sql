@@ -29,7 +29,7 @@ SELECT date_trunc('hour', t.at, 'UTC') AS hour, t.event_id, t.conversation_id, t
        length(t.content) AS characters, extract(epoch FROM t.at - now()) / 3600 AS hours_ahead,
        c.conversation_id IS NOT NULL AS has_conversation,
        t.content ~ '[\w.+-]+@([\w-]+\.)+[a-zA-Z]{2,24}' AS holds_email,
-       t.content ~ '(?<!\w)(\+\d[\d .()-]{8,}\d|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4})(?!\w)' 
+       t.content ~ '(?<!\w)(\+\d([ .()-]{0,3}\d){8,}|\(\d{3}\) ?\d{3}[ .-]\d{4}|\d{3}[.-]\d{3}[.-]\d{4})(?!\w)'
            AS holds_phone,
        t.content ~ '\d{4}[ -]?\d{4}[ -]?\d{4}' AND EXISTS (
            SELECT

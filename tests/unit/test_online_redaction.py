@@ -29,6 +29,17 @@ MASKED = {
     "ES91 2100 0418 4502 0005 1332 is my account": "<ID> is my account",
     "GB82WEST12345698765432": "<ID>",
     "reference 123456789012345": "reference <ID>",
+    # Neither what follows a number nor what precedes it explains away a contact.
+    "call me at +1 415 555 4543 people tell me": "call me at <PHONE> people tell me",
+    "call 555-123-4567 users": "call <PHONE> users",
+    "mi cel 55 12 34 56 78 personas": "mi cel <PHONE> personas",
+    "5551234567 people, 14111111111111111 people": "<PHONE> people, <ID> people",
+    "12/05/2024 555-123-4567, 12/05/2024 612345678": "12/05/2024 <PHONE>, 12/05/2024 <PHONE>",
+    "+1 415 555 4543 12/05/2024, +1 415 555 4543 10:30": "<PHONE> 12/05/2024, <PHONE> 10:30",
+    "$2,700 415 555 2671 or 4155552671 200 dollars": "$2,700 <PHONE> or <PHONE> 200 dollars",
+    "1 4111 1111 1111 1111, 2024 4111-1111-1111-1111": "1 <CARD>, 2024 <CARD>",
+    "5512345678+34 612 345 678": "<PHONE><PHONE>",
+    "llámame al 612 345 678": "llámame al <PHONE>",
 }
 
 KEPT = [
@@ -42,6 +53,11 @@ KEPT = [
     "ip 192.168.100.200",
     "order 4512 of 2023, room 12345",
     "10000000 a month",
+    "1000000000 users, 150000000 people, +100000 users, 100-1500 people",
+    "612.345.678 pesos, 612 345 678 personas, $612.345.678, 123456789 usd",
+    "between 100.000.000 - 600.000.000 pesos",
+    "100 200 3000, 10 20 30 40 50 users",
+    "on 22 12 2024 10:30, 2024-2025 100000-200000 users",
     "see 0b9c3c9e-8c1b-4e39-9c4f-123456789012",
     "at @home or foo@localhost",
     "",
