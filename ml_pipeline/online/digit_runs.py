@@ -83,6 +83,11 @@ def mask_numbers(text: str) -> str:
     return _RUN.sub(judge, text)
 
 
+def mask_runs(text: str, placeholder: str, fewest_digits: int) -> str:
+    """Mask every run of at least ``fewest_digits`` (six or more), whatever it may be."""
+    return _RUN.sub(lambda match: placeholder if len(_digits(match.group())) >= fewest_digits else match.group(), text)
+
+
 def _mask_cards_of(run: str) -> str:
     if _CARD_OF_ANY_GROUPS.fullmatch(run) and _is_card(run):
         return CARD

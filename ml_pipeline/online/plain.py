@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.errors import RefusalError
+from ml_pipeline.online.contact_fields import contact_kind, mask_field
 from ml_pipeline.online.redaction import redact
 
 TEXT_CHARACTERS = 20_000
@@ -41,6 +42,7 @@ class Plain:
         self.noted: set[str] = set()
         self._values = 0
         self._path: set[int] = set()
+        self._kind: str | None = None  # of contact, where the walk is inside a field named after one
 
     def value(self, given: object) -> Json:
         """Return ``given`` as JSON data.
@@ -54,7 +56,8 @@ class Plain:
         if given is None or given is True or given is False:
             return given
         if isinstance(given, str):
-            return self.text(given)
+            text = self.text(given)
+            return mask_field(text, self._kind) if self._kind else text
         if isinstance(given, (int, float)) and not isinstance(given, Enum):
             return self._number(given)
         return self._inside(given)
@@ -73,13 +76,17 @@ class Plain:
         return {} if plain is None else {"value": plain}
 
     def _number(self, given: float) -> int | float | str | None:
+        if not isinstance(given, int) and not math.isfinite(given):
+            self.noted.add("not_a_number")
+            return None
+        if self._kind and given == int(given):
+            whole = str(int(given))
+            if (masked := mask_field(whole, self._kind)) != whole:
+                return masked
         if isinstance(given, int):
             number = int(given)
             return number if -(2**63) <= number < 2**64 else str(number)[:400]
-        if math.isfinite(given):
-            return float(given)
-        self.noted.add("not_a_number")
-        return None
+        return float(given)
 
     def _inside(self, given: object) -> Json:
         if id(given) in self._path:
@@ -94,10 +101,18 @@ class Plain:
 
     def _container(self, given: object) -> Json:
         if isinstance(given, Mapping):
-            return {self._key(key): self.value(item) for key, item in given.items()}
+            return dict(self._field(key, item) for key, item in given.items())
         if isinstance(given, (list, tuple, set, frozenset)):
             return [self.value(item) for item in given]
         return self._other(given)
+
+    def _field(self, key: object, item: object) -> tuple[str, Json]:
+        name, outer = self._key(key), self._kind
+        self._kind = contact_kind(name) or outer
+        try:
+            return name, self.value(item)
+        finally:
+            self._kind = outer
 
     def _key(self, key: object) -> str:
         if isinstance(key, str):
@@ -113,7 +128,7 @@ class Plain:
         if isinstance(given, timedelta):
             return given.total_seconds()
         if isinstance(given, (bytes, bytearray, memoryview)):
-            return self.text(bytes(given[:TEXT_CHARACTERS]).decode("utf-8", "replace"))
+            return self.value(bytes(given[:TEXT_CHARACTERS]).decode("utf-8", "replace"))
         return self._object(given)
 
     def _object(self, given: object) -> Json:
@@ -126,7 +141,7 @@ class Plain:
         if isinstance(given, Iterable):
             self.noted.add("unreadable_value")
             return f"<{type(given).__name__}>"
-        return self.text(str(given)[: TEXT_CHARACTERS + 1])
+        return self.value(str(given)[: TEXT_CHARACTERS + 1])
 
 
 def fields_of(given: object) -> Mapping[str, Any] | None:

@@ -1,7 +1,9 @@
 """What each call of the contract leaves on disk."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from ml_pipeline.online.ids import EPOCH, conversation_uuid
@@ -205,6 +207,39 @@ async def test_a_phone_number_as_conversation_id_does_not_reach_the_disk(tmp_pat
 
     (line,) = recorded(tmp_path)
     assert line["client_id"] == "whatsapp:<PHONE>"
+
+
+async def test_what_a_field_s_name_says_is_a_contact_does_not_reach_the_disk(tmp_path, monkeypatch):
+    told = {
+        "phone": 5512345678,
+        "Telefono": 5551234,
+        "contact": {"mobileNumber": 612345678.0, "emails": ["ana@home", b"ana@mail.mx"]},
+        "phones": [np.int64(5551234), Decimal(5551234), "5551234, after six", {"home": "555 1234"}],
+        "card": 4111111111111112,
+        "dni": 12345678,
+    }
+    kept = {
+        "phone_verified_at": 1750000000,
+        "mobile": 512,
+        "card_kind": "gold",
+        "email": "opened",
+        "amount": 5512345,
+        "channels": {"email": 0.7, "whatsapp": True},
+    }
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.track_event("c", "profile", told)
+        await service.track_event("c", "campaign", kept)
+
+    assert recorded(tmp_path, "profile")[0]["data"] == {
+        "phone": "<PHONE>",
+        "Telefono": "<PHONE>",
+        "contact": {"mobileNumber": "<PHONE>", "emails": ["<EMAIL>", "<EMAIL>"]},
+        "phones": ["<PHONE>", "<PHONE>", "<PHONE>, after six", {"home": "<PHONE>"}],
+        "card": "<CARD>",
+        "dni": "<ID>",
+    }
+    assert recorded(tmp_path, "campaign")[0]["data"] == kept
 
 
 async def test_an_outcome_keeps_what_is_known_and_the_rest(tmp_path, monkeypatch):
