@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ENVIRONMENT := ./ml_pipeline/stack/bootstrap.sh
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
-# One Postgres per worker; doctests and unit tests share the cores with them.
+# A file to a worker: each has one Postgres, and the whole stack (tests/acceptance, first in order) boots once.
 WORKERS ?= 2
 UV_PIN := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links
 
@@ -34,7 +34,7 @@ stop reset:
 
 test:
 	@$(ENVIRONMENT) dev
-	@exec $(PYTEST) -n $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check:
 	@$(ENVIRONMENT) dev

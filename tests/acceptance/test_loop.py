@@ -37,7 +37,7 @@ def round_of_the_loop() -> Iterator[tuple[subprocess.CompletedProcess[str], Path
         env=environment,
         capture_output=True,
         text=True,
-        timeout=570,
+        timeout=840,
         check=False,
     )
     yield done, state
@@ -53,7 +53,7 @@ def summary(round_of_the_loop: tuple[subprocess.CompletedProcess[str], Path]) ->
     return document
 
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600), pytest.mark.xdist_group("acceptance")]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
 
 def test_one_command_closes_the_loop(round_of_the_loop, summary):
