@@ -36,7 +36,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A caller's prediction that came before its turn was known."""
+    """A caller's prediction that came without its turn; ``turn`` is the likely one."""
 
     turn: int
     probabilities: dict[str, float]
@@ -56,11 +56,17 @@ class Conversation:
     predicted: dict[tuple[object, ...], str] = field(default_factory=dict)
     """Event id per (conversation, turn, task, mode, version)."""
     reported: dict[str, Reported] = field(default_factory=dict)
+    """Per task, what waits for the call that tells its turn."""
     _events: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
     def dialogue(self, length: int) -> list[tuple[str, str]]:
         """The first ``length`` turns as the feature function takes them."""
         return [(turn.role, turn.content) for turn in self.turns[:length]]
+
+    def is_answered(self, turn: int, until: int) -> bool:
+        """Whether the customer spoke at ``turn`` and the agent after it, up to ``until``."""
+        roles = [turn.role for turn in self.turns[turn : until + 1]]
+        return roles[:1] == ["user"] and any(role != "user" for role in roles)
 
     def known_event(self, content: str) -> str | None:
         """The id under which an event of this content was recorded lately."""

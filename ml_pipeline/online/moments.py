@@ -14,12 +14,16 @@ from ml_pipeline.online.truth import read_whole
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """Predictions are made after turn ``turn``, at ``at``, knowing ``context``."""
+    """Predictions are made after turn ``turn``, at ``at``, knowing ``context``.
+
+    ``is_guess``: the turn is the likely one, nobody named it.
+    """
 
     conversation: Conversation
     turn: int
     at: datetime
     context: Context
+    is_guess: bool = False
 
 
 def reported_moment(capture: Capture, conversation: Conversation, context: Any) -> Moment:
@@ -27,11 +31,11 @@ def reported_moment(capture: Capture, conversation: Conversation, context: Any) 
     fields = capture.fields(context)
     known = capture.context(fields)
     conversation.about.update(known.about)
-    turn = _named_turn(fields)
-    turn = _likely_turn(conversation) if turn is None else turn
+    named = _named_turn(fields)
+    turn = _likely_turn(conversation) if named is None else named
     told = read_time(fields.get("timestamp") or fields.get("at"))
     at = conversation.turns[turn].at if turn < len(conversation.turns) else told or capture.now
-    return Moment(conversation, turn, at, known)
+    return Moment(conversation, turn, at, known, is_guess=named is None)
 
 
 def _named_turn(fields: Mapping[str, Any]) -> int | None:

@@ -85,7 +85,7 @@ class Predictions:
             return self.record_failure(task, section)
         chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
         event = self._record(task, _Given(CALLER, answer, chosen is None, raw=section))
-        if event:
+        if event and self._moment.is_guess:
             self._moment.conversation.reported[task.name] = Reported(self._moment.turn, answer.probabilities, event)
         return event
 
@@ -174,8 +174,8 @@ class Predictions:
     ) -> None:
         if callers:
             raw = fields[str(find_section(fields, task))]
-            repeats = self._claim(task, callers)
-            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=repeats))
+            guessed = self._claim(task, callers)
+            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=guessed))
         for version, given in ours.items():
             self._record(
                 task,
@@ -185,7 +185,7 @@ class Predictions:
     def _record(self, task: Task, given: _Given) -> str | None:
         """Record one answer, once per (conversation, turn, task, mode, version)."""
         moment = self._moment
-        name = (moment.conversation.uuid, moment.turn, task.name, task.mode.value, given.version)
+        name = self._name(task, given.version, moment.turn)
         known = moment.conversation.predicted
         if name in known:
             return known[name]
@@ -220,9 +220,20 @@ class Predictions:
         return data
 
     def _claim(self, task: Task, answer: Answer) -> str | None:
-        """Return the event in which the caller reported this very answer before its turn was known."""
-        reported = self._moment.conversation.reported.get(task.name)
-        if reported is None or reported.turn == self._moment.turn or reported.probabilities != answer.probabilities:
+        """Return the event in which the caller reported this very answer for a wrongly guessed turn.
+
+        Only the first call after a report can tell its turn. An answer to a turn that the agent has since spoken after
+        is that turn's own, equal though it may be.
+        """
+        conversation, turn = self._moment.conversation, self._moment.turn
+        reported = conversation.reported.pop(task.name, None)
+        if reported is None or reported.turn == turn or reported.probabilities != answer.probabilities:
             return None
-        del self._moment.conversation.reported[task.name]
+        known = conversation.predicted
+        if self._name(task, CALLER, turn) in known or conversation.is_answered(reported.turn, turn):
+            return None
+        known.pop(self._name(task, CALLER, reported.turn), None)  # that turn's own answer is still to come
         return reported.event_id
+
+    def _name(self, task: Task, version: str, turn: int) -> tuple[object, ...]:
+        return (self._moment.conversation.uuid, turn, task.name, task.mode.value, version)

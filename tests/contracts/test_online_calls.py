@@ -147,6 +147,53 @@ async def test_a_prediction_whose_turn_was_guessed_wrong_is_replaced(tmp_path, m
     assert objections[1]["replaces"] == guessed
 
 
+def objections_told(tmp_path) -> list[tuple[int, str | None]]:
+    """The turn of each recorded objection prediction, and the event it replaces."""
+    found = [line["data"] for line in recorded(tmp_path, "prediction")]
+    return [(data["turn"], data.get("replaces")) for data in found if data["task"] == "objection"]
+
+
+@pytest.mark.parametrize("context", [{"turn": 0}, {"message_count": 1}])
+async def test_an_answer_reported_for_a_named_turn_is_never_replaced(tmp_path, monkeypatch, context):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.track_prediction("c", "objection", ANSWER["objections"], None, context)
+        await service.process_conversation_predictions("c", messages("a", "b", "c"), {}, ANSWER)
+
+    assert objections_told(tmp_path) == [(0, None), (2, None)]
+
+
+async def test_an_answer_whose_turn_was_guessed_right_is_not_replaced_by_an_equal_one_later(tmp_path, monkeypatch):
+    said = messages("a", "b", "c", "d", "e")
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.track_prediction("c", "objection", ANSWER["objections"])
+        for length in (1, 3, 5):
+            await service.process_conversation_predictions("c", said[:length], {}, ANSWER)
+
+    assert objections_told(tmp_path) == [(0, None), (2, None), (4, None)]
+
+
+async def test_an_answer_to_a_turn_that_the_agent_replied_to_is_not_replaced(tmp_path, monkeypatch):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.track_prediction("c", "objection", ANSWER["objections"])
+        await service.process_conversation_predictions("c", messages("a", "b", "c"), {}, ANSWER)
+
+    assert objections_told(tmp_path) == [(0, None), (2, None)]
+
+
+async def test_a_wrong_guess_leaves_its_turn_free_for_that_turns_own_answer(tmp_path, monkeypatch):
+    said = [{**message, "role": "user"} for message in messages("a", "b", "c")]
+    other = {"objections": {"objections": [{"type": "trust", "confidence": 0.6}]}}
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.process_conversation_predictions("c", said[:1], {}, other)
+        guessed = await service.track_prediction("c", "objection", ANSWER["objections"])
+        await service.process_conversation_predictions("c", said[:2], {}, ANSWER)
+        await service.process_conversation_predictions("c", said, {}, other)
+
+    assert objections_told(tmp_path) == [(0, None), (2, None), (1, guessed), (2, None)]
+
+
 async def test_confidence_given_apart_is_the_figure_of_labels_without_one(tmp_path, monkeypatch):
     async with offline_agent(tmp_path, monkeypatch) as service:
         await service.track_prediction("c", "needs", ["roi"], {"needs": 0.4})
