@@ -1,6 +1,7 @@
 """Once round the loop: replay, let Airflow learn, replay the rest with what was learnt."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -37,7 +38,12 @@ class Scheduler(Protocol):
     def trigger(self, dag_id: str) -> DagRun: ...
 
     def follow(
-        self, runs: list[DagRun], on_change: Callable[[DagRun], None], *, timeout_seconds: float
+        self,
+        runs: list[DagRun],
+        on_change: Callable[[DagRun], None],
+        *,
+        timeout_seconds: float,
+        sleep: Callable[[float], None],
     ) -> list[DagRun]: ...
 
 
@@ -55,6 +61,7 @@ class Loop:
     say: Callable[[str], None]
     progress: Callable[[str, int, int], None]
     dag_runs: dict[str, str] = field(default_factory=dict)
+    stopping: threading.Event = field(default_factory=threading.Event)
 
     @property
     def served_since(self) -> datetime:
@@ -69,11 +76,15 @@ class Loop:
         Raises:
             PipelineError: if events do not reach Postgres, or the service does not pick up the champions.
         """
-        await self._replay(service, "learning from", (0.0, LEARN_SHARE))
-        await asyncio.to_thread(self._run_dags, LEARN)
-        await self._pick_up(service, await asyncio.to_thread(expected))
-        await self._replay(service, "serving", (LEARN_SHARE, 1.0))
-        await asyncio.to_thread(self._run_dags, SERVE)
+        try:
+            await self._replay(service, "learning from", (0.0, LEARN_SHARE))
+            await asyncio.to_thread(self._run_dags, LEARN)
+            await self._pick_up(service, await asyncio.to_thread(expected))
+            await self._replay(service, "serving", (LEARN_SHARE, 1.0))
+            await asyncio.to_thread(self._run_dags, SERVE)
+        finally:
+            # Ctrl-C cancels us, not the thread that follows Airflow; it would be waited for until its DAG ends.
+            self.stopping.set()
 
     async def _replay(self, service: MLPipelineService, verb: str, share: tuple[float, float]) -> None:
         part = Plan(share=share).dialogues(self.source)
@@ -99,10 +110,14 @@ class Loop:
             began = time.monotonic()
             self.say(f"Airflow runs {', '.join(wave)}")
             runs = [self.airflow.trigger(dag_id) for dag_id in wave]
-            for ended in self.airflow.follow(runs, self._tell, timeout_seconds=DAG_SECONDS):
+            for ended in self.airflow.follow(runs, self._tell, timeout_seconds=DAG_SECONDS, sleep=self._sleep):
                 worse = self.dag_runs.get(ended.dag_id) == "failed"
                 self.dag_runs[ended.dag_id] = "failed" if worse else ended.state
             self.say(f"  done in {time.monotonic() - began:.0f} s")
+
+    def _sleep(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise InterruptedError
 
     def _tell(self, run: DagRun) -> None:
         self.say(f"  {run.dag_id}: {run.state}")

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,12 @@ class FakeAirflow:
         return DagRun(dag_id, f"manual__{len(self.triggered)}", "queued")
 
     def follow(
-        self, runs: list[DagRun], on_change: Callable[[DagRun], None], *, timeout_seconds: float
+        self,
+        runs: list[DagRun],
+        on_change: Callable[[DagRun], None],
+        *,
+        timeout_seconds: float,
+        sleep: Callable[[float], None],
     ) -> list[DagRun]:
         return [replace(run, state=self.states.get(run.dag_id, "success")) for run in runs]
 
@@ -123,3 +129,34 @@ def test_serving_starts_with_the_first_conversation_that_was_not_learnt_from():
 
     assert round_.served_since == SOURCE.dialogues[18].started_at + round_.clock.shift
     assert round_.served_since < datetime.now(UTC) + timedelta(seconds=1)
+
+
+class EndlessAirflow(FakeAirflow):
+    """A DAG that never ends; ``is_followed`` once somebody waits for it."""
+
+    is_followed = threading.Event()
+
+    def follow(
+        self,
+        runs: list[DagRun],
+        on_change: Callable[[DagRun], None],
+        *,
+        timeout_seconds: float,
+        sleep: Callable[[float], None],
+    ) -> list[DagRun]:
+        self.is_followed.set()
+        while True:
+            sleep(60)
+
+
+async def test_an_interrupted_round_does_not_wait_for_its_dag():
+    airflow = EndlessAirflow()
+    round_ = loop(airflow)
+    going = asyncio.create_task(round_.go(FakeService(), set))  # type: ignore[arg-type]
+    assert await asyncio.to_thread(airflow.is_followed.wait, 10)
+
+    going.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await going
+    await asyncio.wait_for(asyncio.get_running_loop().shutdown_default_executor(), 10)
