@@ -280,6 +280,7 @@ def test_an_agent_needs_nothing_but_the_islands_dependencies(database, tmp_path)
 
 WHOLE_AGENT = """
     import asyncio, sys
+    of_the_interpreter = set(sys.modules)
     from ml_pipeline import MLPipelineService
 
     async def main():
@@ -291,7 +292,8 @@ WHOLE_AGENT = """
             assert (await service.get_ml_pipeline_metrics())["as_of"]
 
     asyncio.run(main())
-    files = {name.split(".")[0]: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+    files = {name.split(".")[0]: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()
+             if name not in of_the_interpreter}
     print(*{name for name, file in files.items() if "site-packages" in file or name == "ml_pipeline"})
 """
 
