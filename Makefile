@@ -2,7 +2,7 @@
 # Python is found by itself; name another one: make PYTHON=python3.12 run
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset test check format pin
+.PHONY: help run stop reset test check format pin bench-holdout
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,6 +23,7 @@ help:
 	@echo "make test               every test; ARGS='-k word' picks some, WORKERS=n sets how many at once"
 	@echo "make check              format, lint, types, import directions"
 	@echo "make format             let ruff mend what it can"
+	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
 
 # exec: signals reach the supervisor itself.
@@ -47,6 +48,10 @@ format:
 	@$(ENVIRONMENT) dev
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+bench-holdout:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.holdout_figures
 
 pin:
 	@$(ENVIRONMENT) dev

@@ -52,7 +52,7 @@ def full_columns(task: Task) -> Columns:
         ("current_words", _terms("word", (1, 2)), "current"),
         *pieces,
         ("previous_words", _terms("word", (1, 1)), "previous"),
-        ("history_words", _terms("word", (1, 1)), "history"),
+        ("history_words", _terms("word", (1, 1 if task.scope == "turn" else 2)), "history"),
         *((column, OneHotEncoder(handle_unknown="ignore"), [column]) for column in CATEGORY_COLUMNS),
         *number_columns(),
     ]
