@@ -49,6 +49,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
     named = queries("events")
     bounds = {"low": batch.low, "high": batch.high}
     named.ensure_partitions(tx)
+    named.drop_replaced(tx, **bounds)
     return {
         "conversations": named.project_conversations(tx),
         "turns": named.project_turns(tx, **bounds),

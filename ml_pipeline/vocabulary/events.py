@@ -5,7 +5,7 @@
                 ``labels`` (those predicted), ``is_served``, ``latency_ms``, ``feature_revision``, ``feature_digest``,
                 ``context`` (what features saw), ``tracking_id``; ``raw`` where it came from the caller. With
                 ``is_fallback`` or ``error`` it is no prediction: stored, never projected. ``replaces``: the event of
-                the same answer, reported for another turn before its own was known
+                the same answer, reported for a guessed turn before its own was known; that one is no fact any more
 ``outcome``     ``outcome``, ``conversion_value``, ``currency``, ``tier_selected``, ``satisfaction``,
                 ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted)
 ``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``.

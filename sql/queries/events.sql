@@ -191,8 +191,34 @@ SELECT 'turns', conversation_id, at FROM made
 UNION ALL
 SELECT 'turns', conversation_id, at FROM displaced;
 
+-- name: drop_replaced(low, high)!
+-- What an event replaces is no prediction, whichever of the two arrives first: here it goes where it came first, and
+-- project_predictions leaves it out where it comes later. Other events of the dropped answer go back to the ledger.
+WITH dropped AS (
+    DELETE FROM predictions AS known
+    USING arrived
+    WHERE arrived.event_type = 'prediction' AND arrived.data ->> 'replaces' = known.event_id::text
+      AND known.conversation_id = arrived.conversation_id
+      AND known.at >= :low AND known.at < :high
+      AND known.at >= arrived.at - interval '1 day' AND known.at <= arrived.at + interval '1 day'
+    RETURNING known.*
+), set_free AS (
+    INSERT INTO log_ledger (ids)
+    SELECT array_agg(told.id)
+    FROM dropped JOIN ml_tracking_events AS told
+      ON told.conversation_id = dropped.conversation_id AND told.event_type = 'prediction'
+      AND told.data ->> 'turn' = dropped.turn::text AND told.data ->> 'task' = dropped.task
+      AND told.data ->> 'mode' = dropped.mode AND told.data ->> 'version' = dropped.version
+      AND told.id >= uuid_floor(:low) AND told.id < uuid_floor(:high)
+      AND told.timestamp >= dropped.at - interval '1 day' AND told.timestamp <= dropped.at + interval '1 day'
+      AND told.id <> dropped.event_id
+    HAVING count(*) > 0
+)
+INSERT INTO touched SELECT 'predictions', conversation_id, at FROM dropped;
+
 -- name: project_predictions(low, high)!
--- One answer of a version to a turn is one prediction, however often and whenever it is told; the earliest event holds.
+-- One answer of a version to a turn is one prediction, however often and whenever it is told; of its events that no
+-- other replaces the earliest holds.
 WITH said AS MATERIALIZED (
     SELECT DISTINCT ON (conversation_id, turn, task, mode, version)
            conversation_id, (data ->> 'turn')::integer AS turn, data ->> 'task' AS task, data ->> 'mode' AS mode,
@@ -209,6 +235,18 @@ WITH said AS MATERIALIZED (
            id AS event_id
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'prediction'
+      AND (id::text, conversation_id) NOT IN (
+          -- The text of an id sorts by its time: this reads what replaces something of the batch's own span.
+          SELECT later.data ->> 'replaces', later.conversation_id
+          FROM ml_tracking_events AS later
+          WHERE later.event_type = 'prediction' AND later.conversation_id IS NOT NULL
+            AND later.data ->> 'replaces' >= (SELECT min(id::text) FROM arrived)
+            AND later.data ->> 'replaces' <= (SELECT max(id::text) FROM arrived)
+            AND later.id >= uuid_floor(:low) AND later.id < uuid_floor(:high)
+            AND CASE WHEN pg_input_is_valid(later.data ->> 'replaces', 'uuid')
+                     THEN later.timestamp - uuid_time((later.data ->> 'replaces')::uuid)
+                          BETWEEN interval '-1 day' AND interval '1 day'
+                     ELSE false END)
     ORDER BY conversation_id, turn, task, mode, version, event_id
 ), displaced AS (
     DELETE FROM predictions AS known

@@ -1,6 +1,7 @@
 """What the projection makes of the log, whatever the order, the repeats and the garbage."""
 
 import random
+from itertools import permutations
 
 import pytest
 
@@ -94,6 +95,49 @@ def test_a_repeated_prediction_is_one_however_late_it_is_told(database):
     found = rows(database, "SELECT version, probabilities, event_id FROM predictions ORDER BY version")
     assert [row["version"] for row in found] == ["caller", "objection.anticipate/1"]
     assert found[0]["event_id"] == early["id"]
+
+
+@pytest.mark.parametrize("order", [*permutations(("guessed", "true", "own")), ("together",)])
+def test_a_replaced_prediction_is_none_whatever_the_order(database, order):
+    guessed = prediction("a", 2, probabilities={"price": 0.9}, at=after(8))
+    true = prediction("a", 1, probabilities={"price": 0.9}, at=after(9), replaces=guessed["id"])
+    own = prediction("a", 2, probabilities={"price": 0.1}, at=after(20))
+    elsewhere = prediction("b", 2, probabilities={"price": 0.9}, at=after(8), replaces="no event")
+    told = {"guessed": [guessed], "true": [true], "own": [own], "together": [guessed, true, own]}
+    append(database, [elsewhere])
+
+    for which in order:
+        append(database, told[which])
+        ingest_events.run()
+    ingest_events.run()
+
+    found = rows(database, "SELECT turn, event_id FROM predictions ORDER BY turn, event_id")
+    assert [(row["turn"], row["event_id"]) for row in found] == [
+        (1, true["id"]),
+        *sorted([(2, own["id"]), (2, elsewhere["id"])], key=lambda row: row[1]),
+    ]
+    assert rows(database, "SELECT * FROM log_ledger") == []
+
+
+def test_replacing_reopens_the_hour_of_what_was_replaced(database):
+    guessed = prediction("a", 2, at=after(0))
+    append(database, [guessed])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+    append(database, [prediction("a", 1, at=after(hours=1), replaces=guessed["id"])])
+
+    ingest_events.run()
+
+    assert {("predictions", after(0)), ("predictions", after(hours=1))} <= hours(database, "rollups")
+
+
+def test_nobody_replaces_a_prediction_of_another_conversation(database):
+    held = prediction("a", 2)
+    append(database, [held, prediction("b", 2, replaces=held["id"])])
+
+    ingest_events.run()
+
+    assert len(rows(database, "SELECT * FROM predictions")) == 2
 
 
 def test_a_repeated_turn_is_one(database):

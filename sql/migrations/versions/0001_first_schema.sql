@@ -41,6 +41,9 @@ CREATE TABLE ml_tracking_events (
 ) PARTITION BY RANGE (id);
 CREATE INDEX ml_tracking_events_conversation ON ml_tracking_events (conversation_id, id);
 CREATE INDEX ml_tracking_events_type ON ml_tracking_events (event_type, id);
+-- The few predictions that replace an earlier one: the projection asks of every prediction whether it is replaced.
+CREATE INDEX ml_tracking_events_replaces ON ml_tracking_events ((data ->> 'replaces'))
+WHERE event_type = 'prediction' AND data ->> 'replaces' IS NOT NULL;
 
 -- One row per committed batch: the ids it stored. Consumed by the projection (delete … returning).
 CREATE TABLE log_ledger (
