@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
@@ -165,14 +166,15 @@ def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None 
     # Postgres has decided: what MLflow shows may be late, and the next retraining mends it.
     with transaction() as tx:
         champions = store.champions(tx)
-    try:
-        for version, verdict in (judged or {}).items():
-            registry.mark(version, {"gate": verdict})
-        for champion in champions:
-            previous = Registered.named(champion.previous) if champion.previous else None
-            registry.mirror(Registered.named(champion.version), previous)
-    except RegistryError as error:
-        log.warning("registry.mirror_failed: %s", error)
+    steps = [partial(registry.mark, version, {"gate": verdict}) for version, verdict in (judged or {}).items()]
+    for champion in champions:
+        previous = Registered.named(champion.previous) if champion.previous else None
+        steps.append(partial(registry.mirror, Registered.named(champion.version), previous))
+    for step in steps:
+        try:
+            step()
+        except RegistryError as error:
+            log.warning("registry.mirror_failed: %s", error)
 
 
 def _chosen(name: str) -> list[Task]:

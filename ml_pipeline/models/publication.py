@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ml_pipeline.database.engine import Transaction
+from ml_pipeline.errors import RegistryError
 from ml_pipeline.models import store
 from ml_pipeline.models.store import Decided
 from ml_pipeline.vocabulary.tasks import Task
@@ -36,11 +37,19 @@ def settle(tx: Transaction, task: Task, decided: Decided, bundle: tuple[str, byt
 
     Two retrainings at once wait for each other here. The second finds its rows judged already, or a champion it was
     not compared with: then it does not replace it.
+
+    Raises:
+        RegistryError: if another version was known under this name.
     """
     store.lock(tx, task)
     latest = store.latest_gate(tx, task)
     if latest and is_known(latest, decided.evidence["dataset"]):
         return Settled(GateVerdict(latest["verdict"]), is_new=False)
+    if decided.version and store.is_version_known(tx, decided.version):
+        raise RegistryError(
+            f"{decided.version} was judged before, from another run: MLflow counts anew while Postgres remembers;"
+            " restore MLflow's database, or reset both"
+        )
     decided = _against_who_serves(tx, task, decided)
     decision = store.record(tx, task, decided)
     if decided.verdict is GateVerdict.PROMOTE:

@@ -158,6 +158,11 @@ def latest_decisions(tx: Transaction) -> dict[str, Row]:
     }
 
 
+def is_version_known(tx: Transaction, version: str) -> bool:
+    """Tell whether a decision names this version."""
+    return bool(queries("models").is_version_known(tx, version=version))
+
+
 def record(tx: Transaction, task: Task, decided: Decided) -> str:
     """Write the verdict; return its id."""
     evidence = msgspec.json.encode(decided.evidence).decode()

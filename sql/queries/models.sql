@@ -89,6 +89,9 @@ FROM decisions
 WHERE kind = 'gate'
 ORDER BY task, mode, decided_at DESC;
 
+-- name: is_version_known(version)$
+SELECT EXISTS (SELECT FROM decisions WHERE kind = 'gate' AND version = :version);
+
 -- name: record_decision(task, mode, version, verdict, reason, evidence, actor)$
 INSERT INTO decisions (kind, task, mode, version, verdict, reason, evidence, actor)
 VALUES ('gate', :task, :mode, :version, :verdict, :reason, CAST(:evidence AS jsonb), :actor)

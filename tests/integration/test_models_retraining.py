@@ -450,6 +450,17 @@ def test_a_late_event_that_reopens_an_hour_does_not_stop_a_training_under_way(da
     assert published["outcome"] == "promoted"
 
 
+def test_a_registry_that_counts_anew_cannot_give_an_old_name_to_another_model(database, champion, stages, tmp_path):
+    learn(database, range(120, 160))
+    shutil.copy(stages["learned"].mlflow, tmp_path / "mlflow.db")
+
+    with pytest.raises(RegistryError, match=r"objection\.detect/1 was judged before, from another run"):
+        job.run(TASK)
+
+    assert states(database) == [(champion, "champion")]
+    assert len(verdicts(database)) == 1
+
+
 def test_a_model_file_with_a_foreign_type_is_refused(mlflow_uri, tmp_path):
     import skops.io
     from sklearn.preprocessing import FunctionTransformer
