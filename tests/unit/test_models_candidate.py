@@ -83,15 +83,22 @@ def test_a_label_without_examples_is_answered_with_a_small_constant(rows, model)
     assert model[-1].constant_.tolist() == [False, False, True]
 
 
-def test_the_search_tries_every_recipe_on_grouped_folds_and_puts_the_best_first(rows):
+def test_the_search_tries_strengths_then_balanced_classes_and_puts_the_best_first(rows):
     tried = candidate.search(rows.part("train"))
 
-    assert {one.recipe for one in tried} == set(candidate.recipes(DETECT))
+    plain = {one.recipe.strength for one in tried if one.recipe.class_weight is None}
+    (balanced,) = (one.recipe for one in tried if one.recipe.class_weight == "balanced")
+    best_plain = max((one for one in tried if one.recipe.class_weight is None), key=lambda one: one.value)
+    assert plain == set(candidate.STRENGTHS)
+    assert balanced.strength == best_plain.recipe.strength
     assert [one.value for one in tried] == sorted((one.value for one in tried), reverse=True)
 
 
-def test_a_task_judged_by_log_loss_never_balances_its_classes():
-    assert all(recipe.class_weight is None for recipe in candidate.recipes(CONVERSION))
+def test_a_task_judged_by_log_loss_never_balances_its_classes_and_wants_the_least():
+    tried = candidate.search(assemble(CONVERSION, conversations(60)).part("train"))
+
+    assert [one.recipe.class_weight for one in tried] == [None] * len(candidate.STRENGTHS)
+    assert [one.value for one in tried] == sorted(one.value for one in tried)
 
 
 def test_conversion_is_judged_per_conversation():
