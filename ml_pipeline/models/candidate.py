@@ -17,7 +17,7 @@ from ml_pipeline.models.heads import LabelHeads
 from ml_pipeline.models.scores import HIGHER_IS_BETTER, Numbers, draws, figures
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS
-from ml_pipeline.vocabulary.tasks import Task, TaskKind
+from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
 FOLDS = 3
 STRENGTHS = (0.5, 2.0, 8.0)
@@ -44,10 +44,11 @@ class Tried:
 def full_columns(task: Task) -> Columns:
     """Return what a candidate sees: this turn, what was said before, and the circumstances.
 
-    Pieces of words help where the label is in the wording of a turn (objections, needs), in any language; whether a
-    whole conversation sells does not hang on them, and they cost most of the time.
+    Pieces of words help in any language where the label is in the wording of the turn; what comes later, or how a
+    conversation ends, does not hang on them, and they cost most of the time.
     """
-    pieces = [("current_pieces", _terms("char_wb", (2, 5)), "current")] if task.kind is TaskKind.MULTI_LABEL else []
+    is_in_the_wording = task.kind is TaskKind.MULTI_LABEL and task.mode is Mode.DETECT
+    pieces = [("current_pieces", _terms("char_wb", (2, 5)), "current")] if is_in_the_wording else []
     return [
         ("current_words", _terms("word", (1, 2)), "current"),
         *pieces,

@@ -103,28 +103,33 @@ def ranking(truth: LabelTruth, score: Numbers, drawn: Numbers) -> tuple[Numbers,
     Equal scores are one step of both curves, as in scikit-learn.
     """
     order = np.argsort(-score, kind="stable")
-    step_ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     hit, cluster, weight = truth.holds[order], truth.clusters[order], truth.weights[order]
+    step_ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    # Both curves only rise at steps that hold a positive, so sums are needed at the two sides of those steps alone.
+    positives = np.flatnonzero(hit)
+    steps, first_positive = np.unique(np.searchsorted(step_ends, positives), return_index=True)
+    before, after = np.append(-1, step_ends)[steps], step_ends[steps]
     chunk = max(1, _CELLS // len(score))
-    parts = [
-        _ranking_of(drawn[start : start + chunk, cluster] * weight, hit, step_ends)
-        for start in range(0, len(drawn), chunk)
-    ]
+    parts = []
+    for start in range(0, len(drawn), chunk):
+        weights = drawn[start : start + chunk, cluster] * weight
+        rise = np.add.reduceat(weights[:, positives], first_positive, axis=1)
+        taken = np.cumsum(weights, axis=1)
+        parts.append(_ranking_of(rise, np.where(before < 0, 0, taken[:, before]), taken[:, after], taken[:, -1:]))
     return np.concatenate([ap for ap, _ in parts]), np.concatenate([auc for _, auc in parts])
 
 
-def _ranking_of(weights: Numbers, hit: Flags, step_ends: NDArray[np.int64]) -> tuple[Numbers, Numbers]:
-    # The curves only bend at step ends; cumulative sums there are all they need.
-    found = np.cumsum(weights * hit, axis=1)[:, step_ends]
-    taken = np.cumsum(weights, axis=1)[:, step_ends]
-    false = taken - found
-    positives, negatives = found[:, -1:], false[:, -1:]
+def _ranking_of(rise: Numbers, before: Numbers, after: Numbers, total: Numbers) -> tuple[Numbers, Numbers]:
+    """Return AP and AUC from what each step holds of positives, and the weight down to before and after it."""
+    found = np.cumsum(rise, axis=1)
+    positives = found[:, -1:]
+    negatives = total - positives
+    false_before, false_after = before - (found - rise), after - found
     with np.errstate(divide="ignore", invalid="ignore"):
-        precision = np.where(taken > 0, found / taken, 0)
-        rise = np.diff(found, axis=1, prepend=0)
-        run = np.diff(false, axis=1, prepend=0)
+        precision = np.where(after > 0, found / after, 0)
         average_precision = (rise * precision).sum(axis=1) / positives[:, 0]
-        auc = (run * (found - rise / 2)).sum(axis=1) / (positives * negatives)[:, 0]
+        lower = negatives - (false_before + false_after) / 2
+        auc = (rise * lower).sum(axis=1) / (positives * negatives)[:, 0]
     return average_precision, auc
 
 
