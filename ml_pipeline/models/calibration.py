@@ -55,18 +55,23 @@ def sigmoid(z: Numbers) -> Numbers:
     return np.asarray(np.exp(-np.logaddexp(0, -z)))
 
 
-def best_threshold(probability: Numbers, truth: Flags, weights: Numbers) -> float:
-    """Return the probability from which calling a row positive gives the best F1; 0.5 with too few positives.
+def best_threshold(probability: Numbers, truth: Flags, weights: Numbers, share: float) -> float:
+    """Return the probability from which calling a row positive gives the best F1.
 
-    Halfway to the next lower probability, so that a row does not fall off its own threshold by rounding.
+    With too few positives to see that, the one from which as many rows are called as ``share`` says there are.
     """
-    if int(truth.sum()) < MIN_POSITIVES:
-        return 0.5
     order = np.argsort(-probability, kind="stable")
     ranked, weight = probability[order], weights[order]
+    called = np.cumsum(weight)
+    if int(truth.sum()) < MIN_POSITIVES:
+        return _between(ranked, int(np.searchsorted(called, share * called[-1])))
     found = np.cumsum(weight * truth[order])
-    f1 = 2 * found / (np.cumsum(weight) + found[-1])
+    f1 = 2 * found / (called + found[-1])
     step_ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
-    best = int(step_ends[np.argmax(f1[step_ends])])
-    below = ranked[best + 1] if best + 1 < len(ranked) else 0.0
-    return float((ranked[best] + below) / 2)
+    return _between(ranked, int(step_ends[np.argmax(f1[step_ends])]))
+
+
+def _between(ranked: Numbers, last: int) -> float:
+    # Halfway to the next lower probability, so that a row does not fall off its own threshold by rounding.
+    below = ranked[last + 1] if last + 1 < len(ranked) else 0.0
+    return float((ranked[last] + below) / 2)

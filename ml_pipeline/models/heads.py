@@ -18,7 +18,7 @@ class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     Attributes:
         coefficients_: labels x columns. intercepts_: labels. sigmoids_: labels x (a, b). thresholds_: labels.
-        constant_: which labels learnt nothing.
+        constant_: which labels learnt nothing. shares_: of positives among the rows.
     """
 
     def __init__(self, strength: float = 1.0, class_weight: str | None = None, tolerance: float = 1e-4) -> None:
@@ -35,6 +35,7 @@ class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
         self.sigmoids_ = np.tile([-1.0, 0.0], (labels, 1))
         self.thresholds_ = np.full(labels, 0.5)
         self.constant_ = np.minimum(truth.sum(axis=0), (~truth).sum(axis=0)) < MIN_POSITIVES
+        self.shares_ = np.average(truth, axis=0, weights=weights)
         for label in range(labels):
             if self.constant_[label]:
                 self.intercepts_[label] = _log_odds(truth[:, label], weights)
@@ -59,8 +60,9 @@ class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             fitted = fit_sigmoid(scores[:, label], truth[:, label], weights)
             self.sigmoids_[label] = fitted.a, fitted.b
         probability = self.predict_proba(columns)
-        for label in range(truth.shape[1]):
-            self.thresholds_[label] = best_threshold(probability[:, label], truth[:, label], weights)
+        for label in np.flatnonzero(~self.constant_).tolist():
+            share = float(self.shares_[label])
+            self.thresholds_[label] = best_threshold(probability[:, label], truth[:, label], weights, share)
 
     def decision_function(self, columns: Any) -> Numbers:
         return np.asarray(columns @ self.coefficients_.T + self.intercepts_)

@@ -59,16 +59,18 @@ def test_the_threshold_is_where_f1_is_best():
     truth = generator.random(500) < 0.15
     probability = np.clip(generator.normal(0.2 + 0.2 * truth, 0.15), 0, 1).round(2).astype(np.float64)
 
-    threshold = best_threshold(probability, truth, np.ones(500))
+    threshold = best_threshold(probability, truth, np.ones(500), share=0.9)
 
     best = max(f1_score(truth, probability >= value) for value in np.unique(probability))
     assert f1_score(truth, probability >= threshold) == pytest.approx(best)
 
 
-def test_too_few_positives_leave_the_threshold_at_a_half():
+def test_with_too_few_positives_as_many_rows_are_called_as_the_share_says():
     probability = np.random.default_rng(0).random(60)
 
-    assert best_threshold(probability, probability > np.sort(probability)[-4], np.ones(60)) == 0.5
+    threshold = best_threshold(probability, probability > np.sort(probability)[-4], np.ones(60), share=0.1)
+
+    assert (probability >= threshold).sum() == 6
 
 
 def test_extreme_scores_do_not_overflow():
