@@ -20,7 +20,7 @@ from ml_pipeline.models.store import latest_decisions
 from ml_pipeline.online.service import MLPipelineService
 from ml_pipeline.samples.clock import open_clock
 from ml_pipeline.samples.sources import open_source
-from ml_pipeline.simulation.floor import simulated_floor
+from ml_pipeline.simulation.floor import SimulatedFloor, simulated_floor
 from ml_pipeline.stack.airflow_api import AirflowApi
 from ml_pipeline.stack.embedded import Stack
 from ml_pipeline.vocabulary.dialogue import Source
@@ -39,11 +39,14 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
     began = time.monotonic()
     # A pipe has no width: tables are then as wide as they need.
     console = Console(log_path=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-    summary = state / "summary.json"
-    summary.unlink(missing_ok=True)
-    source = _source(path, conversations, state)
+    source, floor = _open(path, conversations)
     _tell_source(source, console)
     with Stack(state=state, project=PROJECT, say=console.log) as stack:
+        # Only now is the state folder ours: another run may have been at work in it.
+        summary = state / "summary.json"
+        summary.unlink(missing_ok=True)
+        if floor:
+            floor.write_truth(state / "simulation_truth.jsonl")
         stack.start(tasks=source.tasks)
         os.environ["ML_PIPELINE_SETTINGS"] = str(stack.settings_file)
         _refuse_mixture(source)
@@ -57,13 +60,12 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
     return bool(document["ok"])
 
 
-def _source(path: Path | None, conversations: int, state: Path) -> Source:
+def _open(path: Path | None, conversations: int) -> tuple[Source, SimulatedFloor | None]:
+    """Return the source at ``path``; without one a simulated floor's, and the floor, which knows its truth."""
     if path is not None:
-        return open_source(path)
+        return open_source(path), None
     floor = simulated_floor(conversations=conversations)
-    state.mkdir(parents=True, exist_ok=True)
-    floor.write_truth(state / "simulation_truth.jsonl")
-    return floor.source
+    return floor.source, floor
 
 
 def _tell_source(source: Source, console: Console) -> None:

@@ -54,7 +54,7 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     try:
         yield tx
         pooled.commit()
-    except BaseException:
+    except BaseException:  # Ctrl-C too must not leave half a transaction in the pool
         pooled.rollback()
         raise
     finally:

@@ -156,7 +156,7 @@ class Player:
         """Await a call of the service; one that raises breaks its promise, is counted, and stops nothing."""
         try:
             return await call
-        except Exception as error:
+        except Exception as error:  # whatever it is, the next dialogue must still be played
             self.report.raised += 1
             log.exception("replay.call_raised error=%s", type(error).__name__)
             return None

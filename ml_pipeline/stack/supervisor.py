@@ -79,7 +79,7 @@ class Supervisor:
             self._handlers = {number: signal.signal(number, self._interrupt) for number in heeded}
             self._start_guardian()
             threading.Thread(target=self._monitor, name="stack-monitor", daemon=True).start()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what was started must end
             self.close()
             raise
         return self

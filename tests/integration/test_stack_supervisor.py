@@ -10,6 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ml_pipeline.cli.rounds import run_stack
+from ml_pipeline.errors import StackError
 from ml_pipeline.stack.guardian import clean_up
 from ml_pipeline.stack.processes import Child, is_running
 from ml_pipeline.stack.state import State
@@ -190,6 +192,18 @@ def test_a_second_supervisor_is_refused_and_told_who_runs(start: Start, state: S
     assert second.returncode == 1
     assert f"runs already (pid {supervisor.pid}); end it with `make stop`" in second.stdout
     assert len(everyone(state)) == 4
+
+
+def test_a_run_that_is_refused_leaves_the_running_ones_files_alone(start: Start, state: State):
+    start()
+    kept = {"summary.json": "its last round", "simulation_truth.jsonl": "its truth"}
+    for name, content in kept.items():
+        (state.root / name).write_text(content)
+
+    with pytest.raises(StackError, match="runs already"):
+        run_stack(None, state.root, conversations=50, is_once=True)
+
+    assert {name: (state.root / name).read_text() for name in kept} == kept
 
 
 def test_cleaning_up_spares_a_stranger_that_got_the_id_of_a_child(state: State):
