@@ -48,8 +48,11 @@ async def pipeline_metrics(runtime: Runtime, now: datetime) -> dict[str, Any]:
 
 
 def _look_at_spool(runtime: Runtime) -> tuple[bool, int]:
-    spool = runtime.recorder.spool
-    waiting = sum(extent.size - extent.shipped for extent in unshipped(spool.folder).values())
+    """Return whether somebody ships, and how many bytes wait; none where the folder cannot be read."""
+    try:
+        waiting = sum(extent.size - extent.shipped for extent in unshipped(runtime.recorder.spool.folder).values())
+    except OSError:
+        waiting = 0
     return runtime.launcher.is_running(), waiting
 
 

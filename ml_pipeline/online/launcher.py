@@ -49,8 +49,11 @@ class ShipperLauncher:
     def ensure(self) -> None:
         """Start a shipper where there is something to ship and none is at work; safe to call ever again."""
         self._reap()
-        if not list_segments(self._folder):
-            return
+        try:
+            if not list_segments(self._folder):
+                return
+        except OSError:
+            return  # the spool says so at the next write
         if self._kind == "none" or self._is_ours_alive() or time.monotonic() < self._not_before or self.is_running():
             return
         if self._kind == "process" and self._start_process():

@@ -214,6 +214,7 @@ class MLPipelineService:
         """Return what the pipeline does at this moment; see ``online.health`` for every key."""
         return await pipeline_metrics(self.started(), self.now())
 
+    @harmless(lambda *_, **__: False)
     async def drain(self, timeout_seconds: float = 60.0) -> bool:
         """Wait until all that is on disk now is in Postgres; False where the time was too short.
 

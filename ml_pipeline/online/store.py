@@ -26,7 +26,8 @@ def connect(dsn: str, *, timeout_seconds: int, statement_seconds: float) -> Any:
         connection = psycopg2.connect(
             dsn,
             connect_timeout=timeout_seconds,
-            options=f"-c timezone=UTC -c statement_timeout={int(statement_seconds * 1000)}",
+            # What is committed leaves the disk here: a server that commits before its own disk has it would lose it.
+            options=f"-c timezone=UTC -c synchronous_commit=on -c statement_timeout={int(statement_seconds * 1000)}",
             application_name="ml-pipeline-online",
             cursor_factory=RealDictCursor,
             keepalives_idle=10,
