@@ -1,0 +1,38 @@
+"""Agents in processes of their own, and what became of what they recorded."""
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+from tests.conftest import Database
+from tests.torture.evidence import read_rows
+
+
+def run_agent(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``script`` to its end; it prints the ids it was told, one a line."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        timeout=60, check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def start_agent(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start ``script`` in a session of its own, and return once it has said ``up``."""
+    agent = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(script), *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert agent.stdout is not None
+    assert agent.stdout.readline() == "up\n"
+    return agent
+
+
+def ship(spool: Path) -> None:
+    """Do what the next start does: run a shipper until the spool is empty."""
+    subprocess.run([sys.executable, "-m", "ml_pipeline.online.shipper", str(spool)], timeout=60, check=True)
+
+
+def logged(database: Database) -> list[str]:
+    """The ids of the agents' own events in the log, sorted."""
+    return sorted(row.id for row in read_rows(database.owner_dsn) if row.key.startswith("seen"))
