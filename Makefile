@@ -2,7 +2,7 @@
 # Python is found by itself; name another one: make PYTHON=python3.12 run
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset test check format pin bench-holdout
+.PHONY: help run stop reset test check format pin bench-online bench-holdout bench-redaction
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -12,6 +12,8 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest
 # A file to a worker: each has one Postgres, and the whole stack (tests/acceptance, first in order) boots once.
 WORKERS ?= 2
+# The libraries that we are compared with get an environment of their own.
+PEERS := .local/bench/peers
 UV_PIN := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links
 
 help:
@@ -23,7 +25,9 @@ help:
 	@echo "make test               every test; ARGS='-k word' picks some, WORKERS=n sets how many at once"
 	@echo "make check              format, lint, types, import directions"
 	@echo "make format             let ruff mend what it can"
+	@echo "make bench-online       what recording costs a call, beside other libraries, into .local/bench/online.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
+	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
 
 # exec: signals reach the supervisor itself.
@@ -49,9 +53,22 @@ format:
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
 
+bench-online: $(PEERS)/made
+	@exec $(BIN)/python -m benchmarks.online_stage $(PEERS)/bin/python -m benchmarks.online $(ARGS)
+
+$(PEERS)/made: benchmarks/peers.txt
+	@$(ENVIRONMENT) run
+	$(BIN)/python -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
 bench-holdout:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.holdout_figures
+
+bench-redaction:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.redaction_figures $(ARGS)
 
 pin:
 	@$(ENVIRONMENT) dev

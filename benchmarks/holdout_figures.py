@@ -18,24 +18,24 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.labelled import labelled_conversations
 from ml_pipeline.models import candidate
 from ml_pipeline.models.assessment import prior, rule
-from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.evaluation import RESAMPLES, SEED
 from ml_pipeline.models.scores import Block, Numbers, draws, estimate, figures
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
 from ml_pipeline.models.training_set import TrainingSet, assemble
-from ml_pipeline.online.context import read_context
 from ml_pipeline.samples.rule_agent import RuleAgent
 from ml_pipeline.samples.sources import open_source
-from ml_pipeline.vocabulary.dialogue import Dialogue, Source
+from ml_pipeline.settings import Settings
+from ml_pipeline.vocabulary.dialogue import Source
 from ml_pipeline.vocabulary.estimate import Estimate
-from ml_pipeline.vocabulary.tasks import Task
 
 DATA = Path(os.environ.get("HOLDOUT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 RESULTS = Path(".local/bench/holdout.jsonl")
 FOLDS = 5
 CALIBRATION_SHARE = 0.2  # of what is not held out
+WORD_OTHERS = Settings().words_min_conversations
 
 
 @dataclass(frozen=True)
@@ -93,32 +93,12 @@ def _lines() -> Iterator[dict[str, Any]]:
         for task in source.tasks:
             claims = [claim for claim in CLAIMS if (claim.source, claim.task) == (name, task.name)]
             if claims:
-                rows = assemble(task, _conversations(source, task))
+                rows = assemble(task, labelled_conversations(source, task))
                 caller = _caller(source, rows)
                 splits = {"random": _random(rows, caller), "time": _answered(rows, caller)}
                 for claim in claims:
                     for place, (split, answered) in enumerate(splits.items()):
                         yield _line(claim, split, claim.bounds[place], answered)
-
-
-def _conversations(source: Source, task: Task) -> Iterator[LabelledConversation]:
-    for dialogue in source.dialogues:
-        context = read_context(dialogue.context, "").features
-        spoken = tuple(
-            Spoken(turn, said.role, said.content, context=context) for turn, said in enumerate(dialogue.messages)
-        )
-        if truths := dict(_truths(dialogue, task)):
-            yield LabelledConversation(
-                dialogue.conversation_id, dialogue.conversation_id, dialogue.started_at, spoken, truths
-            )
-
-
-def _truths(dialogue: Dialogue, task: Task) -> Iterator[tuple[int | None, Truth]]:
-    if task.name == "conversion":
-        yield None, Truth(("sold",) if dialogue.outcome == "converted" else (), "agent", dialogue.ended_at)
-    for label in dialogue.late_labels:
-        if label.task == task.name:
-            yield label.turn, Truth(label.labels, label.source, label.at)
 
 
 def _caller(source: Source, rows: TrainingSet) -> Callable[[TrainingSet], Numbers]:
@@ -158,7 +138,7 @@ def _pooled(parts: Sequence[Answered]) -> Answered:
 
 def _answered(rows: TrainingSet, caller: Callable[[TrainingSet], Numbers]) -> Answered:
     train, held = rows.part(TRAIN), rows.part(GATE)
-    best = candidate.search(train)[0].recipe
+    best = candidate.search(train, WORD_OTHERS)[0].recipe
     model = candidate.fit(train, rows.part(CALIBRATION), best, candidate.full_columns(rows.task))
     answers = {
         "candidate": candidate.answers(model, held.rows),

@@ -1,0 +1,89 @@
+"""Sets the stage for ``make bench-online``: a Postgres with the schema and three champions, then runs a command on it.
+
+Runs in the project's own environment, for it trains; what it starts may run in another.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+
+from benchmarks.labelled import labelled_conversations
+from ml_pipeline.database.engine import engine, transaction
+from ml_pipeline.database.migrations import upgrade
+from ml_pipeline.models import candidate, store
+from ml_pipeline.models.export import export
+from ml_pipeline.models.split import CALIBRATION, TRAIN
+from ml_pipeline.models.store import Decided
+from ml_pipeline.models.training_set import assemble
+from ml_pipeline.online.bundle import encode
+from ml_pipeline.simulation.floor import simulated_source
+from ml_pipeline.stack.ports import choose_ports
+from ml_pipeline.stack.postgres import Postgres
+from ml_pipeline.vocabulary.verdicts import GateVerdict
+
+DATABASE = "benchmark"
+CAPTURE = ("ml_capture", "benchmark")
+TRAINED_ON_CONVERSATIONS = 300
+
+
+def main(command: list[str]) -> int:
+    with _postgres() as server:
+        owner = server.dsn(DATABASE)
+        publish_champions(owner)
+        environment = {
+            **os.environ,
+            "BENCH_OWNER_DSN": owner,
+            "ML_PIPELINE_CAPTURE_DSN": server.dsn(DATABASE, role=CAPTURE[0], password=CAPTURE[1]),
+        }
+        return subprocess.run(command, env=environment, check=False).returncode
+
+
+@contextmanager
+def _postgres() -> Iterator[Postgres]:
+    """A server as it is installed: every commit is on the disk before it is answered."""
+    folder = Path(tempfile.mkdtemp(prefix="mlp-bench-"))
+    folder.chmod(0o755)  # as root the server runs as another user
+    server = Postgres(folder / "cluster", choose_ports({})["postgres"])
+    server.initialize()
+    server.start()
+    try:
+        _execute(server.dsn(), f"CREATE DATABASE {DATABASE}")
+        upgrade(server.dsn(DATABASE))
+        _execute(server.dsn(), f"ALTER ROLE {CAPTURE[0]} PASSWORD '{CAPTURE[1]}'")
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _execute(dsn: str, statement: str) -> None:
+    connection = psycopg2.connect(dsn)
+    connection.autocommit = True
+    connection.cursor().execute(statement)
+    connection.close()
+
+
+def publish_champions(dsn: str) -> None:
+    """Train the shipped candidate of each task on a simulated floor, and make it champion."""
+    source = simulated_source(conversations=TRAINED_ON_CONVERSATIONS)
+    for task in source.tasks:
+        rows = assemble(task, labelled_conversations(source, task))
+        train, calibration = rows.part(TRAIN), rows.part(CALIBRATION)
+        model = candidate.fit(train, calibration, candidate.search(train)[0].recipe, candidate.full_columns(task))
+        version = f"{task.name}.{task.mode}/1"
+        bundle = encode(export(model, task, version))
+        with transaction(dsn) as tx:
+            decision = store.record(tx, task, Decided(GateVerdict.PROMOTE, "benchmark", {}, version))
+            store.promote(tx, task, version, decision, bundle)
+    engine(dsn).dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

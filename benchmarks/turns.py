@@ -1,0 +1,107 @@
+"""An agent process with everything on: three champions, redaction, spool, shipper. Prints what whole turns cost."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from benchmarks.agent import probe
+from ml_pipeline import MLPipelineService
+from ml_pipeline.samples.agent_shapes import nested
+from ml_pipeline.samples.rule_agent import RuleAgent
+from ml_pipeline.simulation.floor import simulated_source
+from ml_pipeline.vocabulary.dialogue import Dialogue
+from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS
+
+CHAMPIONS = 3
+PASSES = 6
+CONVERSATIONS_OF_A_PASS = 30
+PERIOD = 36
+"""Messages after which a conversation says the same again: turn 40 is turn 4 with 36 messages more before it."""
+MESSAGES = PERIOD + 8
+TALKING = 200
+TURN_EVERY_SECONDS = 5.0
+TALK_SECONDS = 15.0
+
+
+class Turns(msgspec.Struct):
+    """Milliseconds. ``passes``: one (turn, cost) a call, per pass; lags as in ``agent.Talked``."""
+
+    passes: list[list[tuple[int, float]]]
+    idle_lag_ms: list[float]
+    talk_lag_ms: list[float]
+
+
+class Script:
+    """What one conversation says, and what its agent's rules predict; all made before anything is timed."""
+
+    def __init__(self, dialogue: Dialogue, more: Dialogue) -> None:
+        said = [(message.role, message.content) for message in (*dialogue.messages, *more.messages)][:PERIOD]
+        spoken = (said * 2)[:MESSAGES]
+        agent = RuleAgent(DEFAULT_TASKS)
+        self.context: dict[str, Any] = {**dialogue.context, "phase": "presentation"}
+        self.messages = [{"role": role, "content": content} for role, content in spoken]
+        self.answers = {
+            turn: nested(agent.answer(spoken[: turn + 1]), DEFAULT_TASKS)
+            for turn, (role, _) in enumerate(spoken)
+            if role == "user"
+        }
+
+    def turn_from(self, turn: int) -> int:
+        """Return the customer's next turn from ``turn`` on."""
+        return min((known for known in self.answers if known >= turn), default=min(self.answers))
+
+
+async def main() -> None:
+    dialogues = [each for each in simulated_source(seed=2, conversations=400).dialogues if len(each.messages) > 18]
+    scripts = [Script(one, more) for one, more in zip(dialogues[::2], dialogues[1::2], strict=False)]
+    async with MLPipelineService() as service:
+        await _wait_for_champions(service)
+        idle = await probe(TALK_SECONDS / 3)
+        passes = [await _pass(service, scripts, str(number)) for number in range(PASSES + 1)]
+        talking = [asyncio.create_task(_talk(service, scripts, place)) for place in range(TALKING)]
+        lag = await probe(TALK_SECONDS)
+        for conversation in talking:
+            conversation.cancel()
+    print(msgspec.json.encode(Turns(passes[1:], sorted(idle), sorted(lag))).decode())  # the first pass warms up
+
+
+async def _wait_for_champions(service: MLPipelineService) -> None:
+    deadline = time.monotonic() + 30
+    while len((await service.get_ml_pipeline_metrics())["model_updates"]["models"]) < CHAMPIONS:
+        assert time.monotonic() < deadline, "the champions did not come; is the stage set?"
+        await asyncio.sleep(0.1)
+
+
+async def _pass(service: MLPipelineService, scripts: Sequence[Script], name: str) -> list[tuple[int, float]]:
+    """Let conversations talk turn by turn, all at once; return (turn, milliseconds) of each call."""
+    costs = []
+    for turn in range(MESSAGES):
+        for place, script in enumerate(scripts[:CONVERSATIONS_OF_A_PASS]):
+            if turn in script.answers:
+                started = time.perf_counter()
+                await _say(service, f"pass-{name}-{place}", script, turn)
+                costs.append((turn, 1000 * (time.perf_counter() - started)))
+    return costs
+
+
+async def _talk(service: MLPipelineService, scripts: Sequence[Script], place: int) -> None:
+    script, turn = scripts[place % len(scripts)], 0
+    await asyncio.sleep(TURN_EVERY_SECONDS * place / TALKING)
+    while True:
+        turn = script.turn_from(turn)
+        await _say(service, f"talk-{place}", script, turn)
+        turn += 1
+        await asyncio.sleep(TURN_EVERY_SECONDS)
+
+
+async def _say(service: MLPipelineService, conversation: str, script: Script, turn: int) -> None:
+    await service.process_conversation_predictions(
+        conversation, script.messages[: turn + 1], script.context, script.answers[turn]
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
