@@ -38,6 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What moves the spool into Postgres: a process of its own, a thread of the agent, or somebody else."""
     policy_poll_seconds: float = 5.0
     predict_budget_ms: float = 50.0
+    words_min_conversations: int = 5
+    """A model sees only words said in at least so many other conversations, each of another customer."""
     sold_tiers: tuple[str, ...] = ()
     """Tiers whose selection alone counts as a sale."""
     gate_alpha: float = 0.05

@@ -10,17 +10,17 @@ from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
 from ml_pipeline.models import candidate, opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
 from ml_pipeline.models.card import card
-from ml_pipeline.models.export import as_table, export, prove, sample_rows
+from ml_pipeline.models.export import as_table, export, prove
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.models.names import model_name
 from ml_pipeline.models.plots import plots
 from ml_pipeline.models.provenance import origin, recipe_digest
 from ml_pipeline.models.publication import is_known, settle
 from ml_pipeline.models.registry import Registered, Registry
+from ml_pipeline.models.sample_rows import sample_rows
 from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN
 from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import TrainingSet, assemble, frozen_digest, shortage, thaw
-from ml_pipeline.online.bundle import encode
 from ml_pipeline.settings import load_settings
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
@@ -70,7 +70,7 @@ def train(ticket: Ticket) -> Ticket:
     """Search a recipe inside the training part, fit, calibrate, keep the model in MLflow."""
     task, registry = _task(ticket), _registry()
     rows = _thaw(registry, ticket, (TRAIN, CALIBRATION))
-    tried = candidate.search(rows.part(TRAIN))
+    tried = candidate.search(rows.part(TRAIN), load_settings().words_min_conversations)
     best = tried[0].recipe
     model = candidate.fit(rows.part(TRAIN), rows.part(CALIBRATION), best, candidate.full_columns(task))
     curve = [(task.primary_metric, one.value) for one in tried]
@@ -130,7 +130,7 @@ def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ti
     with transaction() as tx:
         whole = assemble(task, store.labelled_conversations(tx, task))
         latest = store.latest_gate(tx, task)
-    dataset = describe_rows(whole, recipe_digest(task, _rules()), reason)
+    dataset = describe_rows(whole, recipe_digest(task, _rules(), load_settings().words_min_conversations), reason)
     log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
     if is_known(latest, dataset):
         log.info("retraining.unchanged task=%s: same rows and recipe as judged before", task.name)
@@ -156,10 +156,9 @@ def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingS
 def _proven(registry: Registry, ticket: Ticket, version: Registered) -> tuple[str, bytes]:
     model = registry.model(ticket["run_id"])
     bundle = export(model, _task(ticket), version.name)
-    rows = prove(bundle, model, _thaw(registry, ticket, (GATE,)).rows)
-    digest, content = encode(bundle)
-    log.info("bundle.proven version=%s digest=%s rows=%d", version.name, digest[:12], rows)
-    return digest, content
+    rows = prove(bundle, model, _thaw(registry, ticket, (GATE,)).rows, load_settings().predict_budget_ms)
+    log.info("bundle.proven version=%s digest=%s rows=%d", version.name, bundle.digest[:12], rows)
+    return bundle.digest, bundle.content
 
 
 def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None = None) -> None:

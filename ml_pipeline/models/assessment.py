@@ -36,7 +36,7 @@ def assess(
     """
     gate, heads = whole.part(GATE), model[-1]
     answers = candidate.answers(model, gate.rows)
-    recipe = Recipe(heads.strength, heads.class_weight)
+    recipe = candidate.recipe_of(model)
     baselines = [prior(whole), rule(whole), caller]
     duels = [fight(gate, answers, opponent) for opponent in (*baselines, *([champion] if champion else []))]
     deciding = [duel for duel in duels if champion is None or duel.name == champion.name]
@@ -79,7 +79,7 @@ def prior(whole: TrainingSet) -> Opponent:
 
 def rule(whole: TrainingSet) -> Opponent:
     """Return the simple rule: logistic regression on how far the conversation is and how much was said, no words."""
-    fitted = candidate.fit(whole.part(TRAIN), whole.part(CALIBRATION), Recipe(1.0, None), candidate.number_columns())
+    fitted = candidate.fit(whole.part(TRAIN), whole.part(CALIBRATION), Recipe(1.0, None, 0), candidate.number_columns())
     return Opponent(RULE, candidate.answers(fitted, whole.part(GATE).rows))
 
 

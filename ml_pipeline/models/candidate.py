@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_pipeline.models.heads import LabelHeads
+from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.scores import HIGHER_IS_BETTER, Numbers, draws, figures
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS
@@ -21,6 +22,7 @@ from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
 FOLDS = 3
 STRENGTHS = (0.5, 2.0, 8.0)
+FINAL_TOLERANCE = 1e-4
 SEARCH_TOLERANCE = 1e-3  # a third faster than the final fit's, and the same order of recipes
 MIN_ROWS_OF_A_TERM = 2
 MAX_TERMS = 20_000
@@ -29,10 +31,14 @@ Columns = Sequence[tuple[str, Any, str | list[str]]]
 
 
 class Recipe(NamedTuple):
-    """How heads are trained: inverse strength of the penalty, and whether the rarer class counts as much."""
+    """How a candidate is trained: inverse strength of the penalty, and whether the rarer class counts as much.
+
+    ``word_others``: how many others must have said a word before it is seen.
+    """
 
     strength: float
     class_weight: str | None
+    word_others: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +80,20 @@ def _terms(analyzer: str, ngram_range: tuple[int, int]) -> TfidfVectorizer:
     )
 
 
-def search(train: TrainingSet) -> list[Tried]:
+def search(train: TrainingSet, word_others: int) -> list[Tried]:
     """Return every recipe tried with its figure over grouped folds of the training part, the best first.
 
     First the strengths; then balanced classes at the best one, where ranking is judged: they spoil log loss.
     """
     metric = train.task.primary_metric
-    folds = list(_folds(train))
+    folds = list(_folds(train, word_others))
 
     def tried(recipe: Recipe) -> Tried:
         return Tried(recipe, float(np.mean([_score(fold, recipe, metric) for fold in folds])))
 
-    found = _best_first([tried(Recipe(strength, None)) for strength in STRENGTHS], metric)
+    found = _best_first([tried(Recipe(strength, None, word_others)) for strength in STRENGTHS], metric)
     if metric == "macro_ap":
-        found = _best_first([*found, tried(Recipe(found[0].recipe.strength, "balanced"))], metric)
+        found = _best_first([*found, tried(found[0].recipe._replace(class_weight="balanced"))], metric)
     return found
 
 
@@ -102,18 +108,18 @@ class Fold(NamedTuple):
     held_columns: Any
 
 
-def _folds(train: TrainingSet) -> Iterable[Fold]:
+def _folds(train: TrainingSet, word_others: int) -> Iterable[Fold]:
     is_grouped = train.rows["customer_group"].nunique() >= FOLDS
     groups = train.rows["customer_group" if is_grouped else "conversation_id"]
     splitter = GroupKFold(FOLDS, shuffle=True, random_state=0)
     for fit_rows, held_rows in splitter.split(train.rows, groups=groups):
         fit, held = train.take(fit_rows), train.take(held_rows)
-        columns = _transformer(full_columns(train.task), fit.rows)
-        yield Fold(fit, held, columns.fit_transform(fit.rows), columns.transform(held.rows))
+        seen, columns = _seen(full_columns(train.task), fit.rows, word_others)
+        yield Fold(fit, held, columns, seen.transform(held.rows))
 
 
 def _score(fold: Fold, recipe: Recipe, metric: str) -> float:
-    heads = LabelHeads(*recipe, tolerance=SEARCH_TOLERANCE).fit(fold.fit_columns, fold.fit.truth, fold.fit.weights)
+    heads = _heads(recipe, SEARCH_TOLERANCE).fit(fold.fit_columns, fold.fit.truth, fold.fit.weights)
     block = fold.held.block()
     found = figures(block, heads.predict_proba(fold.held_columns), heads.thresholds_, draws(block.clusters, 0, seed=0))
     return float(found[metric][0]) if found else 0.0
@@ -124,11 +130,16 @@ def fit(train: TrainingSet, calibration: TrainingSet, recipe: Recipe, columns: C
 
     ``predict_proba`` of a table with the feature columns gives rows x labels.
     """
-    transformer = _transformer(columns, train.rows)
-    heads = LabelHeads(*recipe).fit(transformer.fit_transform(train.rows), train.truth, train.weights)
-    _store_plain_vocabularies(transformer)
-    heads.calibrate(transformer.transform(calibration.rows), calibration.truth, calibration.weights)
-    return Pipeline([("columns", transformer), ("heads", heads)])
+    seen, matrix = _seen(columns, train.rows, recipe.word_others)
+    heads = _heads(recipe).fit(matrix, train.truth, train.weights)
+    heads.calibrate(seen.transform(calibration.rows), calibration.truth, calibration.weights)
+    return Pipeline([*seen.steps, ("heads", heads)])
+
+
+def recipe_of(model: Pipeline) -> Recipe:
+    """Return how ``model`` was trained."""
+    words, heads = model.named_steps["words"], model.named_steps["heads"]
+    return Recipe(heads.strength, heads.class_weight, words.others)
 
 
 def answers(model: Pipeline, rows: pd.DataFrame) -> Numbers:
@@ -136,14 +147,25 @@ def answers(model: Pipeline, rows: pd.DataFrame) -> Numbers:
     return np.asarray(model.predict_proba(rows))
 
 
-def _transformer(columns: Columns, rows: pd.DataFrame) -> ColumnTransformer:
+def _heads(recipe: Recipe, tolerance: float = FINAL_TOLERANCE) -> LabelHeads:
+    return LabelHeads(recipe.strength, recipe.class_weight, tolerance)
+
+
+def _seen(columns: Columns, rows: pd.DataFrame, word_others: int) -> tuple[Pipeline, Any]:
+    """Return the steps ``words`` and ``columns`` fitted on ``rows``, and what they make of them."""
+    texts = sorted({str(column) for _, step, column in columns if isinstance(step, TfidfVectorizer)})
+    words = KnownWords(word_others, texts).fit(rows)
+    visible = words.transform(rows)
     # A text column without a repeated term (no agent ever spoke, say) would stop scikit-learn: it is left out.
     usable = [
         (name, step, column)
         for name, step, column in columns
-        if not isinstance(step, TfidfVectorizer) or _repeats(step, rows[column])
+        if not isinstance(step, TfidfVectorizer) or _repeats(step, visible[column])
     ]
-    return ColumnTransformer(usable, sparse_threshold=1.0)
+    transformer = ColumnTransformer(usable, sparse_threshold=1.0)
+    matrix = transformer.fit_transform(visible)
+    _store_plain_vocabularies(transformer)
+    return Pipeline([("words", words), ("columns", transformer)]), matrix
 
 
 def _store_plain_vocabularies(transformer: ColumnTransformer) -> None:

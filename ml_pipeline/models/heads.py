@@ -1,9 +1,11 @@
-"""The last step of a candidate: one calibrated logistic regression per label over shared columns."""
+"""The last step of a model: one calibrated classifier per label over shared columns."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
@@ -11,47 +13,30 @@ from ml_pipeline.models.calibration import MIN_POSITIVES, best_threshold, fit_si
 from ml_pipeline.models.scores import Flags, Numbers
 
 
-class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
-    """One logistic regression per label, its Platt calibration and its threshold.
+class CalibratedHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
+    """What heads of any kind do once they are fitted.
 
     A label with fewer than five examples of either class learns nothing: its probability is its share among the rows.
 
     Attributes:
-        coefficients_: labels x columns. intercepts_: labels. sigmoids_: labels x (a, b). thresholds_: labels.
+        intercepts_: labels. sigmoids_: labels x (a, b). thresholds_: labels.
         constant_: which labels learnt nothing. shares_: of positives among the rows.
     """
 
-    def __init__(self, strength: float = 1.0, class_weight: str | None = None, tolerance: float = 1e-4) -> None:
-        self.strength = strength
-        self.class_weight = class_weight
-        self.tolerance = tolerance
+    intercepts_: Numbers
 
-    def fit(self, columns: Any, truth: Flags, sample_weight: Numbers | None = None) -> "LabelHeads":
-        weights = np.ones(len(truth)) if sample_weight is None else sample_weight
+    def _begin(self, truth: Flags, weights: Numbers) -> list[int]:
+        """Set what holds before anything is learnt; return the labels that have examples enough."""
         labels = truth.shape[1]
         self.classes_ = np.arange(labels)
-        self.coefficients_ = np.zeros((labels, columns.shape[1]))
         self.intercepts_ = np.zeros(labels)
         self.sigmoids_ = np.tile([-1.0, 0.0], (labels, 1))
         self.thresholds_ = np.full(labels, 0.5)
         self.constant_ = np.minimum(truth.sum(axis=0), (~truth).sum(axis=0)) < MIN_POSITIVES
         self.shares_ = np.average(truth, axis=0, weights=weights)
-        for label in range(labels):
-            if self.constant_[label]:
-                self.intercepts_[label] = _log_odds(truth[:, label], weights)
-                continue
-            one = LogisticRegression(
-                C=self.strength,
-                class_weight=self.class_weight,
-                solver="newton-cg",
-                tol=self.tolerance,
-                max_iter=1_000,
-            )
-            # One thread: on two busy cores a fit of 6,000 rows took 0.08 s with one and 2.5 s with two.
-            with threadpool_limits(limits=1):
-                one.fit(columns, truth[:, label], sample_weight=weights)
-            self.coefficients_[label], self.intercepts_[label] = one.coef_[0], one.intercept_[0]
-        return self
+        for label in np.flatnonzero(self.constant_):
+            self.intercepts_[label] = _log_odds(truth[:, label], weights)
+        return [int(label) for label in np.flatnonzero(~self.constant_)]
 
     def calibrate(self, columns: Any, truth: Flags, weights: Numbers) -> None:
         """Fit probabilities and thresholds on rows that trained nothing; a constant label keeps its share."""
@@ -65,7 +50,8 @@ class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
             self.thresholds_[label] = best_threshold(probability[:, label], truth[:, label], weights, share)
 
     def decision_function(self, columns: Any) -> Numbers:
-        return np.asarray(columns @ self.coefficients_.T + self.intercepts_)
+        """Return the score of each label before calibration, rows x labels."""
+        raise NotImplementedError
 
     def predict_proba(self, columns: Any) -> Numbers:
         """Return the probability of each label, rows x labels; labels do not exclude each other."""
@@ -74,6 +60,64 @@ class LabelHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def predict(self, columns: Any) -> Flags:
         return np.asarray(self.predict_proba(columns) >= self.thresholds_)
+
+
+class LabelHeads(CalibratedHeads):
+    """One logistic regression per label.
+
+    Attributes:
+        coefficients_: labels x columns.
+    """
+
+    def __init__(self, strength: float = 1.0, class_weight: str | None = None, tolerance: float = 1e-4) -> None:
+        self.strength = strength
+        self.class_weight = class_weight
+        self.tolerance = tolerance
+
+    def fit(self, columns: Any, truth: Flags, sample_weight: Numbers | None = None) -> "LabelHeads":
+        weights = np.ones(len(truth)) if sample_weight is None else sample_weight
+        self.coefficients_ = np.zeros((truth.shape[1], columns.shape[1]))
+        for label in self._begin(truth, weights):
+            one = LogisticRegression(
+                C=self.strength,
+                class_weight=self.class_weight,
+                solver="newton-cg",
+                tol=self.tolerance,
+                max_iter=1_000,
+            )
+            # One thread: on two busy cores a fit of 6,000 rows took 0.08 s with one and 2.5 s with two.
+            with threadpool_limits(limits=1):
+                one.fit(columns, truth[:, label], sample_weight=weights)
+            self.coefficients_[label], self.intercepts_[label] = one.coef_[0], one.intercept_[0]
+        return self
+
+    def decision_function(self, columns: Any) -> Numbers:
+        return np.asarray(columns @ self.coefficients_.T + self.intercepts_)
+
+
+class TreeHeads(CalibratedHeads):
+    """Boosted trees per label over dense columns; ``options`` go to each HistGradientBoostingClassifier.
+
+    Attributes:
+        boosted_: per label that learnt something, its classifier.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.options = options
+
+    def fit(self, columns: Any, truth: Flags, sample_weight: Numbers | None = None) -> "TreeHeads":
+        weights = np.ones(len(truth)) if sample_weight is None else sample_weight
+        self.boosted_ = {
+            label: HistGradientBoostingClassifier(**self.options).fit(columns, truth[:, label], sample_weight=weights)
+            for label in self._begin(truth, weights)
+        }
+        return self
+
+    def decision_function(self, columns: Any) -> Numbers:
+        scores = np.tile(self.intercepts_, (len(columns), 1))
+        for label, boosted in self.boosted_.items():
+            scores[:, label] = boosted.decision_function(columns)
+        return scores
 
 
 def _log_odds(truth: Flags, weights: Numbers) -> float:

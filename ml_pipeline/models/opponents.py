@@ -8,7 +8,7 @@ from ml_pipeline.models.evaluation import Opponent
 from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.store import Champion
 from ml_pipeline.models.training_set import TrainingSet
-from ml_pipeline.online.bundle import LinearBundle, decode
+from ml_pipeline.online.bundle import Bundle, decode
 from ml_pipeline.online.features import REVISION
 from ml_pipeline.vocabulary.tasks import CALLER
 
@@ -27,7 +27,7 @@ def champion(tx: Transaction, gate: TrainingSet, serving: Champion) -> Opponent:
         BundleError: if the stored bundle is altered.
     """
     bundle = decode(serving.content, serving.digest)
-    if bundle.feature_revision == REVISION:
+    if bundle.model.feature_revision == REVISION:
         answers = _columns(gate, bundle, export.run(bundle, gate.rows))
     else:
         answers = store.answers(tx, gate, serving.version)
@@ -36,8 +36,8 @@ def champion(tx: Transaction, gate: TrainingSet, serving: Champion) -> Opponent:
     return Opponent(serving.version, answers)
 
 
-def _columns(gate: TrainingSet, bundle: LinearBundle, found: Numbers) -> Numbers:
+def _columns(gate: TrainingSet, bundle: Bundle, found: Numbers) -> Numbers:
     # A label that the champion does not know has probability 0 with it.
-    known = dict(zip(bundle.labels, found.T, strict=True))
+    known = dict(zip(bundle.model.labels, found.T, strict=True))
     nothing = np.zeros(len(gate.rows))
     return np.stack([known.get(label, nothing) for label in gate.task.labels], axis=1)

@@ -49,11 +49,11 @@ def origin(run_id: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def recipe_digest(task: Task, rules: GateRules) -> str:
+def recipe_digest(task: Task, rules: GateRules, word_others: int) -> str:
     """Return what names everything but the rows: the same rows under the same digest give the same verdict.
 
     >>> from ml_pipeline.vocabulary.tasks import NEEDS
-    >>> recipe_digest(NEEDS, GateRules(0.05, 50)) == recipe_digest(NEEDS, GateRules(0.05, 60))
+    >>> recipe_digest(NEEDS, GateRules(0.05, 50), 5) == recipe_digest(NEEDS, GateRules(0.05, 60), 5)
     False
     """
     named = {
@@ -61,6 +61,7 @@ def recipe_digest(task: Task, rules: GateRules) -> str:
         "rules": msgspec.to_builtins(rules),
         "feature_revision": REVISION,
         "columns": repr(candidate.full_columns(task)),
+        "word_others": word_others,
         "search": [candidate.STRENGTHS, candidate.FOLDS],
         "shares": split.SHARES,
         "resamples": evaluation.RESAMPLES,

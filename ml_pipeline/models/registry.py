@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRUSTED_TYPES = ["ml_pipeline.models.heads.LabelHeads"]
-"""The only type beyond scikit-learn's and numpy's own that a model file may hold."""
+TRUSTED_TYPES = ["ml_pipeline.models.heads.LabelHeads", "ml_pipeline.models.known_words.KnownWords"]
+"""The only types beyond scikit-learn's and numpy's own that a model file may hold."""
 FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
 CARD_FILE, MODEL_FILE = "card.md", "model.skops"
 _QUIET = {

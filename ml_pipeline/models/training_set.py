@@ -19,8 +19,8 @@ from ml_pipeline.online.features import (
     NUMBER_COLUMNS,
     TEXT_COLUMNS,
     FeatureRow,
+    Heard,
     feature_digest,
-    feature_row,
 )
 from ml_pipeline.vocabulary.tasks import Task
 
@@ -216,10 +216,11 @@ def _records(task: Task, conversation: LabelledConversation, left_out: Counter[s
 
 def _featured(conversation: LabelledConversation) -> Iterator[tuple[Spoken, FeatureRow, str]]:
     """Yield each customer turn with its features and why it may not be learnt from, or ""."""
-    said = [(spoken.role, spoken.content) for spoken in conversation.spoken]
+    heard = Heard()
     for place, spoken in enumerate(conversation.spoken):
+        heard.add(spoken.role, spoken.content)
         if spoken.role == CUSTOMER_ROLE:
-            row = feature_row(said[: place + 1], spoken.context)
+            row = heard.row(spoken.context)
             yield spoken, row, _flaw(place, spoken, row)
 
 

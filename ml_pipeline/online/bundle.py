@@ -1,6 +1,13 @@
-"""What a model is to the agent: weights and words in one JSON document, named by its SHA-256. No pickle, no numpy."""
+"""What a model is to the agent: JSON lines named by their SHA-256. No pickle, no numpy.
+
+The first line says what the model is, the others carry what is long, in parts that decode in a millisecond: a decoder
+at work holds the interpreter, and with it the agent's event loop.
+"""
 
 import hashlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -10,14 +17,15 @@ from ml_pipeline.online.features import FeatureRow
 
 
 class TfidfBlock(msgspec.Struct, frozen=True, tag="tfidf"):
-    """scikit-learn's TfidfVectorizer with l2 norm on one text column, its default token pattern, lower case."""
+    """scikit-learn's TfidfVectorizer with l2 norm on the known words of one text column, lower case.
+
+    Its terms come in parts.
+    """
 
     column: str
     analyzer: Literal["word", "char_wb"]
     ngram_range: tuple[int, int]
     sublinear_tf: bool
-    vocabulary: dict[str, int]
-    idf: list[float]
 
 
 class OneHotBlock(msgspec.Struct, frozen=True, tag="onehot"):
@@ -35,6 +43,22 @@ class ScaledBlock(msgspec.Struct, frozen=True, tag="scaled"):
     scale: list[float]
 
 
+class NumberInput(msgspec.Struct, frozen=True, tag="number"):
+    """(x - mean) / scale of a number column; missing where the row has none."""
+
+    column: str
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+class CategoryInput(msgspec.Struct, frozen=True, tag="category"):
+    """The number of a category; ``other``, or missing, for those not seen in training."""
+
+    column: str
+    numbers: dict[str, float]
+    other: float | None = None
+
+
 class Sigmoid(msgspec.Struct, frozen=True):
     """Platt's calibration of a score z: 1 / (1 + exp(a * z + b)); a = -1, b = 0 changes nothing."""
 
@@ -49,43 +73,128 @@ class Sample(msgspec.Struct, frozen=True):
     expected: dict[str, float]
 
 
-class LinearBundle(msgspec.Struct, frozen=True, kw_only=True):
-    """A linear model per label over the blocks' columns, concatenated in order.
-
-    score = intercept + coefficients · columns; probability = sigmoid calibration of the score.
-    """
-
-    format: Literal[1] = 1
-    kind: Literal["linear"] = "linear"
+class _Model(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
+    format: Literal[2] = 2
     task: str
     mode: str
     version: str
     feature_revision: int
     labels: list[str]
     thresholds: dict[str, float]
-    blocks: list[TfidfBlock | OneHotBlock | ScaledBlock]
-    coefficients: dict[str, list[float]]
     intercepts: dict[str, float]
     calibration: dict[str, Sigmoid]
     samples: list[Sample]
 
 
-def encode(bundle: LinearBundle) -> tuple[str, bytes]:
-    """Return the digest and the content of ``bundle``."""
-    content = msgspec.json.encode(bundle, order="deterministic")
+class LinearBundle(_Model, frozen=True, kw_only=True, tag="linear"):
+    """A linear model per label over the blocks' columns: score = intercept + coefficients · columns.
+
+    ``coefficients``: per label, for the columns of all blocks but the text blocks, in order.
+    """
+
+    blocks: list[TfidfBlock | OneHotBlock | ScaledBlock]
+    coefficients: dict[str, list[float]]
+
+
+class TreeBundle(_Model, frozen=True, kw_only=True, tag="trees"):
+    """Boosted trees per label: score = intercept + the leaf of each tree.
+
+    ``inputs``: what nodes look at, by place.
+    """
+
+    inputs: list[NumberInput | CategoryInput]
+
+
+class Words(msgspec.Struct, frozen=True, tag="words"):
+    """Words that text blocks see; every other word is hidden from them."""
+
+    words: list[str]
+
+
+class Terms(msgspec.Struct, frozen=True, tag="terms"):
+    """Terms of the text block at place ``block``; ``weights``: labels x terms."""
+
+    block: int
+    terms: list[str]
+    idf: list[float]
+    weights: list[list[float]]
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """A tree as flat arrays, one entry per node; the first is the root.
+
+    At a node with ``left`` 0 (a leaf) ``value`` is what it adds. Elsewhere ``value`` is the largest input that goes
+    left, or, for a node in ``category_nodes``, the categories of the same place in ``categories`` go left; a missing
+    input goes left where ``missing_left`` says so.
+    """
+
+    inputs: list[int]
+    value: list[float]
+    left: list[int]
+    right: list[int]
+    missing_left: list[bool]
+    category_nodes: list[int]
+    categories: list[list[int]]
+
+
+class Trees(msgspec.Struct, frozen=True, tag="trees"):
+    label: str
+    trees: list[Tree]
+
+
+Model = LinearBundle | TreeBundle
+Part = Words | Terms | Trees
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+_models: msgspec.json.Decoder[Model] = msgspec.json.Decoder(Model)
+_parts: msgspec.json.Decoder[Part] = msgspec.json.Decoder(Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A stored bundle; its parts are decoded as they are taken."""
+
+    digest: str
+    content: bytes
+    model: Model
+
+    def parts(self) -> Iterator[Part]:
+        """Yield what the model is made of.
+
+        Raises:
+            BundleError: if a part is none this release can run.
+        """
+        view, end = memoryview(self.content), self.content.find(b"\n")
+        while end >= 0:
+            start, end = end + 1, self.content.find(b"\n", end + 1)
+            with _readable(self.digest):
+                yield _parts.decode(view[start : end if end >= 0 else len(view)])
+
+
+def encode(model: Model, parts: Iterable[Part] = ()) -> tuple[str, bytes]:
+    """Return the digest and the content of a bundle."""
+    content = b"\n".join(map(_encoder.encode, [model, *parts]))
     return hashlib.sha256(content).hexdigest(), content
 
 
-def decode(content: bytes, digest: str) -> LinearBundle:
+def decode(content: bytes, digest: str) -> Bundle:
     """Return the bundle in ``content``.
 
     Raises:
-        BundleError: if the content is not the one named ``digest``, or no bundle this module can run.
+        BundleError: if the content is not the one named ``digest``, or no bundle this release can run.
     """
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise BundleError(f"bundle {digest[:12]} was altered: its content is {found[:12]}; fetch it again")
+    with _readable(digest):
+        return Bundle(digest, content, _models.decode(content.partition(b"\n")[0]))
+
+
+@contextmanager
+def _readable(digest: str) -> Iterator[None]:
     try:
-        return msgspec.json.decode(content, type=LinearBundle)
+        yield
     except msgspec.MsgspecError as error:
-        raise BundleError(f"bundle {digest[:12]} cannot be run by this version: {error}; upgrade the agent") from error
+        raise BundleError(
+            f"bundle {digest[:12]} cannot be run by this release: {error}; agent and jobs must be of one release"
+        ) from error

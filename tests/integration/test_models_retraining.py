@@ -19,7 +19,7 @@ from ml_pipeline.jobs import ingest_events
 from ml_pipeline.jobs import retrain_models as job
 from ml_pipeline.models import candidate, store
 from ml_pipeline.models.registry import Registry
-from ml_pipeline.online.bundle import Sample, decode, encode
+from ml_pipeline.online.bundle import LinearBundle, Sample, decode, encode
 from ml_pipeline.online.features import feature_row
 from ml_pipeline.online.predictor import Predictor
 from ml_pipeline.settings import load_settings
@@ -300,15 +300,16 @@ def test_a_candidate_better_than_the_champion_replaces_it(database, champion):
 def blind(database: Database) -> None:
     """Let the champion's bundle forget all it learnt: it answers the same to everything."""
     (held,) = rows(database, "SELECT digest, content FROM model_bundles")
-    bundle = decode(bytes(held["content"]), held["digest"])
+    model = decode(bytes(held["content"]), held["digest"]).model
+    assert isinstance(model, LinearBundle)
     same = {
-        name: 1 / (1 + math.exp(bundle.calibration[name].a * bundle.intercepts[name] + bundle.calibration[name].b))
-        for name in bundle.labels
+        name: 1 / (1 + math.exp(model.calibration[name].a * model.intercepts[name] + model.calibration[name].b))
+        for name in model.labels
     }
-    forgetful = msgspec.structs.replace(
-        bundle,
-        coefficients={name: [0.0] * len(weights) for name, weights in bundle.coefficients.items()},
-        samples=[Sample(bundle.samples[0].row, same)],
+    forgetful = msgspec.structs.replace(  # without its parts: no word means anything
+        model,
+        coefficients={name: [0.0] * len(weights) for name, weights in model.coefficients.items()},
+        samples=[Sample(model.samples[0].row, same)],
     )
     digest, content = encode(forgetful)
     with transaction(database.owner_dsn) as tx, tx.cursor() as cursor:

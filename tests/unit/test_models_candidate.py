@@ -59,7 +59,7 @@ def rows() -> TrainingSet:
 @pytest.fixture(scope="module")
 def model(rows):
     columns = candidate.full_columns(DETECT)
-    return candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+    return candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
 
 
 def no_caller(gate: TrainingSet) -> Opponent:
@@ -84,7 +84,7 @@ def test_a_label_without_examples_is_answered_with_a_small_constant(rows, model)
 
 
 def test_the_search_tries_strengths_then_balanced_classes_and_puts_the_best_first(rows):
-    tried = candidate.search(rows.part("train"))
+    tried = candidate.search(rows.part("train"), 5)
 
     plain = {one.recipe.strength for one in tried if one.recipe.class_weight is None}
     (balanced,) = (one.recipe for one in tried if one.recipe.class_weight == "balanced")
@@ -95,7 +95,7 @@ def test_the_search_tries_strengths_then_balanced_classes_and_puts_the_best_firs
 
 
 def test_a_task_judged_by_log_loss_never_balances_its_classes_and_wants_the_least():
-    tried = candidate.search(assemble(CONVERSION, conversations(60)).part("train"))
+    tried = candidate.search(assemble(CONVERSION, conversations(60)).part("train"), 5)
 
     assert [one.recipe.class_weight for one in tried] == [None] * len(candidate.STRENGTHS)
     assert [one.value for one in tried] == sorted(one.value for one in tried)
@@ -104,7 +104,7 @@ def test_a_task_judged_by_log_loss_never_balances_its_classes_and_wants_the_leas
 def test_conversion_is_judged_per_conversation():
     rows = assemble(CONVERSION, conversations(160))
     columns = candidate.full_columns(CONVERSION)
-    model = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+    model = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
 
     evidence = assess(rows, model, GateRules(0.05, 10), no_caller(rows.part("gate")), None).evidence
 
@@ -127,19 +127,19 @@ def test_a_source_whose_agent_never_speaks_can_be_learnt(rows):
     quiet = assemble(DETECT, silent)
 
     model = candidate.fit(
-        quiet.part("train"), quiet.part("calibration"), Recipe(1.0, None), candidate.full_columns(DETECT)
+        quiet.part("train"), quiet.part("calibration"), Recipe(1.0, None, 5), candidate.full_columns(DETECT)
     )
 
-    assert "previous_words" not in model[0].named_transformers_
-    assert prove(export(model, DETECT, "objection.detect/1"), model, quiet.part("gate").rows) == 60
+    assert "previous_words" not in model.named_steps["columns"].named_transformers_
+    assert prove(export(model, DETECT, "objection.detect/1"), model, quiet.part("gate").rows, 1_000) == 60
 
 
 def test_training_twice_gives_the_same_bundle(rows, model):
     columns = candidate.full_columns(DETECT)
 
-    again = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None), columns)
+    again = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
 
-    assert encode(export(again, DETECT, "v/1"))[0] == encode(export(model, DETECT, "v/1"))[0]
+    assert export(again, DETECT, "v/1").digest == export(model, DETECT, "v/1").digest
 
 
 def test_a_bundle_answers_like_its_model_whatever_is_said(rows, model):
@@ -162,22 +162,22 @@ def test_a_bundle_answers_like_its_model_whatever_is_said(rows, model):
 
 
 def test_a_bundle_carries_its_proof_and_nobody_s_sentence(rows, model):
-    digest, content = encode(export(model, DETECT, "objection.detect/1"))
+    bundle = export(model, DETECT, "objection.detect/1")
 
-    Predictor(decode(content, digest))
+    Predictor(bundle)
     sentences = set(rows.rows["current"]) | set(rows.rows["previous"])
-    told = {str(value) for sample in decode(content, digest).samples for value in sample.row.values()}
-    assert len(decode(content, digest).samples) == 8
+    told = {str(value) for sample in bundle.model.samples for value in sample.row.values()}
+    assert len(bundle.model.samples) == 8
     assert not sentences & told
 
 
 def test_a_bundle_that_answers_otherwise_may_not_serve(rows, model):
     bundle = export(model, DETECT, "objection.detect/1")
-    bent = {**bundle.intercepts, "price": bundle.intercepts["price"] + 1e-6}
-    other = msgspec.structs.replace(bundle, intercepts=bent, samples=[])
+    bent = {**bundle.model.intercepts, "price": bundle.model.intercepts["price"] + 1e-6}
+    digest, content = encode(msgspec.structs.replace(bundle.model, intercepts=bent), bundle.parts())
 
     with pytest.raises(BundleError):
-        prove(other, model, rows.part("gate").rows)
+        prove(decode(content, digest), model, rows.part("gate").rows, 1_000)
 
 
 def test_a_step_that_bundles_cannot_carry_is_refused(rows, model):
@@ -188,7 +188,7 @@ def test_a_step_that_bundles_cannot_carry_is_refused(rows, model):
     columns = ColumnTransformer([("numbers", MinMaxScaler(), ["turn"])]).fit(rows.rows)
 
     with pytest.raises(BundleError, match="MinMaxScaler"):
-        export(Pipeline([("columns", columns), ("heads", model[-1])]), DETECT, "v/1")
+        export(Pipeline([model.steps[0], ("columns", columns), ("heads", model[-1])]), DETECT, "v/1")
 
 
 def test_a_champion_is_beaten_by_itself_never(rows, model):
