@@ -22,7 +22,7 @@ from ml_pipeline.models.export import export
 from ml_pipeline.models.split import CALIBRATION, TRAIN
 from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import assemble
-from ml_pipeline.online.bundle import encode
+from ml_pipeline.settings import Settings
 from ml_pipeline.simulation.floor import simulated_source
 from ml_pipeline.stack.ports import choose_ports
 from ml_pipeline.stack.postgres import Postgres
@@ -31,6 +31,7 @@ from ml_pipeline.vocabulary.verdicts import GateVerdict
 DATABASE = "benchmark"
 CAPTURE = ("ml_capture", "benchmark")
 TRAINED_ON_CONVERSATIONS = 300
+WORD_OTHERS = Settings().words_min_conversations
 
 
 def main(command: list[str]) -> int:
@@ -76,12 +77,12 @@ def publish_champions(dsn: str) -> None:
     for task in source.tasks:
         rows = assemble(task, labelled_conversations(source, task))
         train, calibration = rows.part(TRAIN), rows.part(CALIBRATION)
-        model = candidate.fit(train, calibration, candidate.search(train)[0].recipe, candidate.full_columns(task))
+        model = candidate.fit(train, calibration, candidate.search(train, WORD_OTHERS)[0].recipe, candidate.full_columns(task))
         version = f"{task.name}.{task.mode}/1"
-        bundle = encode(export(model, task, version))
+        bundle = export(model, task, version)
         with transaction(dsn) as tx:
             decision = store.record(tx, task, Decided(GateVerdict.PROMOTE, "benchmark", {}, version))
-            store.promote(tx, task, version, decision, bundle)
+            store.promote(tx, task, version, decision, (bundle.digest, bundle.content))
     engine(dsn).dispose()
 
 
