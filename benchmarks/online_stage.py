@@ -77,7 +77,8 @@ def publish_champions(dsn: str) -> None:
     for task in source.tasks:
         rows = assemble(task, labelled_conversations(source, task))
         train, calibration = rows.part(TRAIN), rows.part(CALIBRATION)
-        model = candidate.fit(train, calibration, candidate.search(train, WORD_OTHERS)[0].recipe, candidate.full_columns(task))
+        recipe = candidate.search(train, WORD_OTHERS)[0].recipe
+        model = candidate.fit(train, calibration, recipe, candidate.full_columns(task))
         version = f"{task.name}.{task.mode}/1"
         bundle = export(model, task, version)
         with transaction(dsn) as tx:
