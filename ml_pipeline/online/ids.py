@@ -44,9 +44,6 @@ def fresh_event_id(at: datetime) -> str:
 
 def _uuid7(at: datetime, entropy: bytes) -> str:
     milliseconds = (at - EPOCH) // MILLISECOND
-    tail = int.from_bytes(entropy[:10], "big")
-    value = (milliseconds << 80) | (tail & ((1 << 80) - 1))
-    value = (value & ~(0xF << 76)) | (0x7 << 76)
-    value = (value & ~(0x3 << 62)) | (0x2 << 62)
-    digits = f"{value:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = (milliseconds.to_bytes(6, "big") + entropy[:10]).hex()
+    variant = "89ab"[entropy[2] >> 4 & 3]
+    return f"{digits[:8]}-{digits[8:12]}-7{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

@@ -16,6 +16,7 @@ from pathlib import Path
 
 MAGIC = b"\xf5MLP"
 FRAME = struct.Struct(">4sIQI")
+_HEAD = struct.Struct(">IQ")
 LONGEST_BODY = 4 << 20
 """No record is longer: a length beyond it is a damaged one."""
 
@@ -51,8 +52,9 @@ def list_segments(folder: Path) -> list[SegmentName]:
 
 def frame(sequence: int, body: bytes) -> bytes:
     """Return the record of ``body`` as it stands in a segment."""
-    checksum = zlib.crc32(body, zlib.crc32(struct.pack(">IQ", len(body), sequence)))
-    return FRAME.pack(MAGIC, len(body), sequence, checksum) + body
+    length = len(body)
+    checksum = zlib.crc32(body, zlib.crc32(_HEAD.pack(length, sequence)))
+    return FRAME.pack(MAGIC, length, sequence, checksum) + body
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ class Spool:
 
     def _begin(self) -> None:
         self.writer = str(uuid.uuid4())
+        self._signature = f',"writer":"{self.writer}","sequence":'.encode()
         self.sequence = 0
         """Of the last record on disk: how many this writer has accepted."""
         self._segment: SegmentWriter | None = None
@@ -66,8 +67,7 @@ class Spool:
         with self._lock:
             segment = self._writable()
             sequence = self.sequence + 1
-            body = b'%b,"writer":"%b","sequence":%d}' % (line[:-1], self.writer.encode(), sequence)
-            record = frame(sequence, body)
+            record = frame(sequence, line[:-1] + self._signature + b"%d}" % sequence)
             if self._used_bytes + len(record) > self.max_bytes:
                 raise RefusalError("spool_full")
             self._append(segment, record)
