@@ -122,8 +122,12 @@ class Recorder:
             if self._thread is None:
                 self._woken.set()
                 self._stopping = threading.Event()
-                self._thread = threading.Thread(target=self._keep, args=(self._stopping,), name="spool", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._keep, args=(self._stopping,), name="spool", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return  # the interpreter ends and has no threads any more; what is written stays written
+                self._thread = thread
 
     def _keep(self, stopping: threading.Event) -> None:
         next_tick = 0.0

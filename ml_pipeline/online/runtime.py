@@ -1,5 +1,6 @@
 """What the services of one process share: recorder, shipper, policy, reads, and the memory of conversations."""
 
+import contextlib
 import os
 import threading
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from ml_pipeline.online.redaction import warm_up
 from ml_pipeline.settings import Settings
 
 SHIPPER_END_SECONDS = 2.0
+LOADING_SECONDS = 5.0
+"""The longest that a fork waits for libraries being loaded; they take a quarter of a second."""
 
 
 @dataclass(slots=True)
@@ -28,6 +31,7 @@ class Runtime:
     facade: Facade
     conversations: Conversations
     activity: Activity
+    loading: threading.Thread
     pid: int
     users: int = 0
 
@@ -38,6 +42,8 @@ class Runtime:
     def close(self) -> None:
         """Give the spool away and end the threads; the shipper goes on until all is in Postgres."""
         self.recorder.close()
+        if self.loading.ident:
+            self.loading.join()
         self.policy.stop()
         self.facade.close()
         self.launcher.ensure()
@@ -79,15 +85,37 @@ def release_later(runtime: Runtime) -> None:
 
 def _start(settings: Settings, spool: Path, dsn: str) -> Runtime:
     recorder = shared_recorder(spool, settings.spool_max_bytes, settings.fsync_seconds)
-    launcher = ShipperLauncher(spool, dsn, settings.shipper)
+    serving = next(
+        (known for (folder, _), known in _runtimes.items() if folder == spool and not known.is_foreign()), None
+    )
+    launcher = serving.launcher if serving else ShipperLauncher(spool, dsn, settings.shipper)
     recorder.on_tick = launcher.ensure
     recorder.start()
-    threading.Thread(target=warm_up, name="redaction", daemon=True).start()
+    if serving:
+        # A spool's records cannot be told apart by database: the first one named gets them all.
+        recorder.note("spool_serves_another_database", "initialize")
     policy = PolicyReader(
         dsn, settings.cache, settings.policy_poll_seconds, lambda reason: recorder.note(reason, "policy")
     )
+    loading = threading.Thread(target=_load, args=(policy,), name="loading", daemon=True)
+    with contextlib.suppress(RuntimeError):  # the interpreter ends: what is recorded is on disk, no more is needed
+        loading.start()
+    return Runtime(settings, recorder, launcher, policy, Facade(dsn), Conversations(), Activity(), loading, os.getpid())
+
+
+def _load(policy: PolicyReader) -> None:
+    """Follow the policy, and load the libraries that no call shall wait for."""
+    from ml_pipeline.online import store  # noqa: F401 - the threads to come find it loaded
+
     policy.start()
-    return Runtime(settings, recorder, launcher, policy, Facade(dsn), Conversations(), Activity(), os.getpid())
+    warm_up()
+
+
+def _before_fork() -> None:
+    # An import that a fork cuts in two holds its module's lock in the child for ever, and the child's calls with it.
+    for runtime in list(_runtimes.values()):
+        if not runtime.is_foreign() and runtime.loading.ident:
+            runtime.loading.join(LOADING_SECONDS)
 
 
 def _after_fork() -> None:
@@ -95,4 +123,4 @@ def _after_fork() -> None:
     _lock = threading.Lock()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_child=_after_fork)

@@ -3,8 +3,10 @@
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
+from ml_pipeline.online.segments import list_segments
 from tests.conftest import Database
 from tests.torture.evidence import read_rows
 
@@ -29,8 +31,10 @@ def start_agent(script: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def ship(spool: Path) -> None:
-    """Do what the next start does: run a shipper until the spool is empty."""
-    subprocess.run([sys.executable, "-m", "ml_pipeline.online.shipper", str(spool)], timeout=60, check=True)
+    """Do what the next start does: run a shipper until the spool is empty; one may be at work already."""
+    while list_segments(spool) or any(spool.glob("*.figures")):
+        subprocess.run([sys.executable, "-m", "ml_pipeline.online.shipper", str(spool)], timeout=60, check=True)
+        time.sleep(0.05)
 
 
 def logged(database: Database) -> list[str]:

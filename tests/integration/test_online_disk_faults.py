@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ async def test_a_spool_path_that_is_a_file_refuses_and_leaves_the_file_alone(tmp
     assert "spool.unusable" in caplog.text
 
 
-async def record_three(spool: Path, cache: Path) -> dict[str, object]:
+async def record_three(spool: Path, cache: Path) -> dict[str, Any]:
     os.environ.update(ML_PIPELINE_CACHE=str(cache), ML_PIPELINE_SHIPPER="none")
     lines: list[str] = []
     handler = logging.Handler()
@@ -136,7 +137,7 @@ async def record_three(spool: Path, cache: Path) -> dict[str, object]:
     }
 
 
-def as_plain_user(work: Callable[[], Awaitable[dict[str, object]]]) -> dict[str, object]:
+def as_plain_user(work: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     """Do ``work`` in a forked child without root's privileges, for root may write anywhere; return its result."""
     import asyncio
 
@@ -161,5 +162,5 @@ def as_plain_user(work: Callable[[], Awaitable[dict[str, object]]]) -> dict[str,
     return said
 
 
-async def _waited(work: Awaitable[dict[str, object]]) -> dict[str, object]:
+async def _waited(work: Awaitable[dict[str, Any]]) -> dict[str, Any]:
     return await work

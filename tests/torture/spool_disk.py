@@ -12,10 +12,10 @@ SMALL_KB = 400
 @cache
 def can_mount(trial: Path) -> bool:
     """Tell whether this process may mount; tried once, at ``trial``."""
-    trial.mkdir(parents=True, exist_ok=True)
-    if _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(trial)):
-        return _run("umount", str(trial))
-    return False
+    trial.mkdir(parents=True)
+    may = _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(trial)) and _run("umount", str(trial))
+    trial.rmdir()
+    return may
 
 
 @contextmanager
