@@ -88,7 +88,8 @@ class Recorder:
         if not self._is_dirty:
             self._is_dirty = True
             self._woken.set()
-        self.start()
+        if self._thread is None:
+            self.start()
         return True
 
     def refuse(self, reason: str, where: str, conversation_id: str | None, at: datetime) -> None:
@@ -116,8 +117,6 @@ class Recorder:
 
     def start(self) -> None:
         """Start the thread that syncs and ticks, unless it runs."""
-        if self._thread is not None:
-            return
         with self._starting:
             if self._thread is None:
                 self._woken.set()

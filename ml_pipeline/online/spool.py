@@ -70,7 +70,11 @@ class Spool:
             record = frame(sequence, line[:-1] + self._signature + b"%d}" % sequence)
             if self._used_bytes + len(record) > self.max_bytes:
                 raise RefusalError("spool_full")
-            self._append(segment, record)
+            try:
+                segment.append(record)
+            except OSError as error:
+                raise RefusalError("disk_full" if error.errno == 28 else "spool_unusable") from error
+            self._used_bytes += len(record)
             self.sequence = sequence
 
     def sync(self) -> None:
@@ -133,13 +137,6 @@ class Spool:
         self._number += 1
         fresh.append(frame(0, msgspec.json.encode({FIRST: self.sequence + 1})))
         return fresh
-
-    def _append(self, segment: SegmentWriter, record: bytes) -> None:
-        try:
-            segment.append(record)
-        except OSError as error:
-            raise RefusalError("disk_full" if error.errno == 28 else "spool_unusable") from error
-        self._used_bytes += len(record)
 
 
 def _size(entry: os.DirEntry[str]) -> int:
