@@ -1,17 +1,21 @@
 """What this process remembers of running conversations, so that only what is new costs."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import Any
 
+from ml_pipeline.online.features import FeatureRow, Heard, feature_row
 from ml_pipeline.online.ids import conversation_uuid
 from ml_pipeline.online.plain import clean_text, fields_of
+from ml_pipeline.online.shapes import Answer
 from ml_pipeline.online.times import read_time
 
 MOST_CONVERSATIONS = 5_000
 MOST_REMEMBERED_EVENTS = 64
+MOST_REMEMBERED_PREDICTIONS = 64
 CLIENT_ID_CHARACTERS = 200
 
 _ROLES = {
@@ -54,14 +58,34 @@ class Conversation:
     told: dict[str, str] = field(default_factory=dict)
     """What of ``about`` some recorded event has told."""
     predicted: dict[tuple[object, ...], str] = field(default_factory=dict)
-    """Event id per (conversation, turn, task, mode, version)."""
+    """Event id per (conversation, turn, task, mode, version), of the latest turns: made again, it is the same id."""
     reported: dict[str, Reported] = field(default_factory=dict)
     """Per task, what waits for the call that tells its turn."""
+    arms: dict[str, str] = field(default_factory=dict)
+    """Per experiment's id, the arm that was recorded."""
+    served: dict[str, tuple[str, Answer]] = field(default_factory=dict)
+    """Per task, the version that answered last and what it said."""
+    recommended_actions: list[Any] = field(default_factory=list)
+    """As the caller gave them last, masked."""
     _events: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _heard: Heard = field(default_factory=Heard)
 
     def dialogue(self, length: int) -> list[tuple[str, str]]:
         """The first ``length`` turns as the feature function takes them."""
         return [(turn.role, turn.content) for turn in self.turns[:length]]
+
+    def features(self, turn: int, context: Mapping[str, str]) -> FeatureRow:
+        """Return the features of ``turn``; only turns never asked for before cost."""
+        if turn < self._heard.turns - 1:
+            return feature_row(self.dialogue(turn + 1), context)
+        for said in self.turns[self._heard.turns : turn + 1]:
+            self._heard.add(said.role, said.content)
+        return self._heard.row(context)
+
+    def remember_prediction(self, name: tuple[object, ...], event_id: str) -> None:
+        self.predicted[name] = event_id
+        while len(self.predicted) > MOST_REMEMBERED_PREDICTIONS:
+            del self.predicted[next(iter(self.predicted))]
 
     def is_answered(self, turn: int, until: int) -> bool:
         """Whether the customer spoke at ``turn`` and the agent after it, up to ``until``."""
@@ -84,6 +108,10 @@ class Conversations:
     def __init__(self, most: int = MOST_CONVERSATIONS) -> None:
         self._most = most
         self._by_uuid: OrderedDict[str, Conversation] = OrderedDict()
+
+    def known(self, given: str) -> Conversation | None:
+        """Return the conversation the agent calls ``given`` where it is remembered."""
+        return self._by_uuid.get(conversation_uuid(given))
 
     def get(self, given: str) -> Conversation:
         """Return the conversation the agent calls ``given``."""

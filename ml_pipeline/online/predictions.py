@@ -2,56 +2,69 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Reported
-from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest, feature_row
+from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest
 from ml_pipeline.online.ids import event_id
 from ml_pipeline.online.moments import Moment
-from ml_pipeline.online.policy import Model, Policy
+from ml_pipeline.online.policy import Model
 from ml_pipeline.online.reshape import replace_answer
 from ml_pipeline.online.shapes import FALLBACK, Answer, find_section, is_failure, read_section
 from ml_pipeline.vocabulary.events import PREDICTION
 from ml_pipeline.vocabulary.tasks import CALLER, Task
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
-    """What goes back to the caller. ``answers``: what was served per task."""
+    """What goes back to the caller. ``answers``: what was served per task.
+
+    ``flags``: per task, why the model that should have answered did not.
+    """
 
     predictions: Any
     served_by: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)
+
+    def serve(self, task: Task, answer: Answer, version: str, into: Mapping[str, Any] | None = None) -> None:
+        """Let ``version`` answer ``task``; where that is not the caller, ``into`` his predictions."""
+        if into is not None:
+            self.predictions = replace_answer(into, task, answer)
+        self.served_by[task.name], self.answers[task.name] = version, answer
 
 
 @dataclass(frozen=True, slots=True)
 class _Given:
-    """An answer to record. ``row`` and ``latency_ms`` where it is ours, ``raw`` where it is the caller's.
+    """An answer to record. ``digest`` of its features and ``latency_ms`` where it is ours, ``raw`` where the caller's.
 
     ``replaces``: the event in which the caller reported the same answer before its turn was known.
+    ``flag``: why it stands in for the model that should have answered.
     """
 
     version: str
     answer: Answer
     is_served: bool
-    row: FeatureRow | None = None
+    digest: str | None = None
     latency_ms: float | None = None
     raw: Any = None
     replaces: str | None = None
+    flag: str | None = None
 
 
 class Predictions:
-    """One call's answers for ``tasks`` under ``policy``; ours only while the call's ``budget_ms`` lasts."""
+    """One call's answers for ``tasks`` under its policy; ours only while the call's ``budget_ms`` lasts."""
 
-    def __init__(self, capture: Capture, moment: Moment, tasks: tuple[Task, ...], policy: Policy) -> None:
+    def __init__(self, capture: Capture, moment: Moment, tasks: tuple[Task, ...]) -> None:
         self._capture = capture
         self._moment = moment
         self._tasks = tasks
-        self._policy = policy
+        self._policy = capture.policy
         self._activity = capture.runtime.activity
         self._deadline = time.perf_counter() + capture.runtime.settings.predict_budget_ms / 1000
+        self._failures: dict[str, str] = {}  # per version, why it gave no answer
         self.tracking_id = event_id(moment.at, "answer", moment.conversation.uuid, moment.turn)
 
     def answer(self, given: object) -> Served:
@@ -62,21 +75,18 @@ class Predictions:
             self.record_failure(None, given)
         callers = {} if has_failed else self._read_caller(fields)
         ours = self._predict()
-        changed: Any = given
-        served_by: dict[str, str] = {}
-        answers: dict[str, Answer] = {}
+        served = Served(given)
         for task in self._tasks:
             chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
-            mine = ours[task.name].get(chosen.entry.version) if chosen else None
-            if chosen and mine:
-                changed = replace_answer(self._capture.fields(changed), task, mine.answer)
-                served_by[task.name], answers[task.name] = chosen.entry.version, mine.answer
+            if chosen and (mine := ours[task.name].get(chosen.entry.version)):
+                served.serve(task, mine.answer, chosen.entry.version, self._capture.fields(served.predictions))
             elif task.name in callers:
-                served_by[task.name], answers[task.name] = CALLER, callers[task.name]
-            self._record_all(task, callers.get(task.name), fields, ours[task.name], served_by.get(task.name))
-        for task_name, version in served_by.items():
-            self._activity.served[task_name, version] += 1
-        return Served(changed, served_by, answers)
+                served.serve(task, callers[task.name], CALLER)
+            if chosen and chosen.entry.version in self._failures:
+                served.flags[task.name] = self._failures[chosen.entry.version]
+            self._record_all(task, callers.get(task.name), fields, ours[task.name], served)
+        self._activity.served.update(served.served_by.items())
+        return served
 
     def report(self, task: Task, section: object, confidence: float | None) -> str | None:
         """Record a caller's answer to one task whose turn may not be known yet; return its event id."""
@@ -85,6 +95,8 @@ class Predictions:
             return self.record_failure(task, section)
         chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
         event = self._record(task, _Given(CALLER, answer, chosen is None, raw=section))
+        if event and chosen is None:
+            self._moment.conversation.served[task.name] = (CALLER, answer)
         if event and self._moment.is_guess:
             self._moment.conversation.reported[task.name] = Reported(self._moment.turn, answer.probabilities, event)
         return event
@@ -132,37 +144,32 @@ class Predictions:
 
     def _predict(self) -> dict[str, dict[str, _Given]]:
         """Return our answers per task and version."""
-        found: dict[str, dict[str, _Given]] = {task.name: {} for task in self._tasks}
-        row: FeatureRow | None = None
-        for task in self._tasks:
-            for model in self._policy.models_of(task.name, task.mode):
-                if row is None:
-                    row = feature_row(
-                        self._moment.conversation.dialogue(self._moment.turn + 1), self._moment.context.features
-                    )
-                if given := self._run(model, row):
-                    found[task.name][model.entry.version] = given
-        return found
+        models = {task.name: self._policy.models_of(task.name, task.mode) for task in self._tasks}
+        if not any(models.values()):
+            return {name: {} for name in models}
+        row = self._moment.conversation.features(self._moment.turn, self._moment.context.features)
+        digest = feature_digest(row)
+        return {
+            name: {model.entry.version: given for model in chosen if (given := self._run(model, row, digest))}
+            for name, chosen in models.items()
+        }
 
-    def _run(self, model: Model, row: FeatureRow) -> _Given | None:
-        started = time.perf_counter()
-        if started >= self._deadline:
-            self._fail("prediction_over_budget")
-            return None
-        try:
-            answer = model.predictor.predict(row)
-        except Exception:  # noqa: BLE001 - a failing model must not reach the call; the caller's answer stays
-            self._fail("prediction_failed")
-            return None
+    def _run(self, model: Model, row: FeatureRow, digest: str) -> _Given | None:
+        """Return the model's answer; None, with the reason kept, where it fails or comes late."""
+        version, started = model.entry.version, time.perf_counter()
+        answer, reason = None, "prediction_over_budget"
+        if started < self._deadline:
+            try:
+                answer = model.predictor.predict(row)
+            except Exception:  # noqa: BLE001 - a failing model must not reach the call; the caller's answer stays
+                reason = "prediction_failed"
         ended = time.perf_counter()
-        if ended > self._deadline:
-            self._fail("prediction_over_budget")
-            return None
-        return _Given(model.entry.version, answer, is_served=False, row=row, latency_ms=(ended - started) * 1000)
-
-    def _fail(self, reason: str) -> None:
+        if answer and ended <= self._deadline:
+            return _Given(version, answer, is_served=False, digest=digest, latency_ms=(ended - started) * 1000)
+        self._failures[version] = reason
         self._activity.predictor_failures += 1
         self._capture.note(reason)
+        return None
 
     def _record_all(
         self,
@@ -170,17 +177,15 @@ class Predictions:
         callers: Answer | None,
         fields: Mapping[str, Any],
         ours: dict[str, _Given],
-        served_by: str | None,
+        served: Served,
     ) -> None:
+        served_by = served.served_by.get(task.name)
         if callers:
             raw = fields[str(find_section(fields, task))]
-            guessed = self._claim(task, callers)
-            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=guessed))
+            guessed, flag = self._claim(task, callers), served.flags.get(task.name)
+            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=guessed, flag=flag))
         for version, given in ours.items():
-            self._record(
-                task,
-                _Given(version, given.answer, served_by == version, row=given.row, latency_ms=given.latency_ms),
-            )
+            self._record(task, replace(given, is_served=served_by == version))
 
     def _record(self, task: Task, given: _Given) -> str | None:
         """Record one answer, once per (conversation, turn, task, mode, version)."""
@@ -192,7 +197,7 @@ class Predictions:
         data = self._data(task, given)
         event = self._capture.emit(moment.conversation, PREDICTION, data, moment.at, name)
         if event:
-            known[name] = event
+            moment.conversation.remember_prediction(name, event)
             self._activity.predicted(task.name, given.version, given.latency_ms)
         return event
 
@@ -210,13 +215,15 @@ class Predictions:
             "context": moment.context.features,
             "tracking_id": self.tracking_id,
         }
-        if given.row is not None:
+        if given.digest:
             data["feature_revision"] = REVISION
-            data["feature_digest"] = feature_digest(given.row)
+            data["feature_digest"] = given.digest
         if given.raw is not None:
             data["raw"] = self._capture.raw(given.raw)
         if given.replaces:
             data["replaces"] = given.replaces
+        if given.flag:
+            data["flag"] = given.flag
         return data
 
     def _claim(self, task: Task, answer: Answer) -> str | None:
