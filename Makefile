@@ -2,7 +2,7 @@
 # Python is found by itself; name another one: make PYTHON=python3.12 run
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset test check format pin bench-online bench-holdout bench-redaction
+.PHONY: help run stop reset test torture check format pin bench-online bench-holdout bench-redaction
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,7 @@ help:
 	@echo "make bench-online       what recording costs a call, beside other libraries, into .local/bench/online.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
+	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
 
 # exec: signals reach the supervisor itself.
@@ -52,6 +53,10 @@ format:
 	@$(ENVIRONMENT) dev
 	$(BIN)/python -m ruff check --fix .
 	$(BIN)/python -m ruff format .
+
+torture:
+	@$(ENVIRONMENT) dev
+	@exec $(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-online: $(PEERS)/made
 	@exec $(BIN)/python -m benchmarks.online_stage $(PEERS)/bin/python -m benchmarks.online $(ARGS)
