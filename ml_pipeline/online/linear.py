@@ -3,9 +3,9 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from operator import mul
+from operator import itemgetter, mul
 
 from ml_pipeline.online.bundle import LinearBundle, OneHotBlock, Part, ScaledBlock, Terms, TfidfBlock, Words
 from ml_pipeline.online.features import FeatureRow
@@ -16,6 +16,7 @@ CHUNKS_REMEMBERED = 2_048  # of a block, with what it knows of their pieces: 1 M
 Scores = list[float]
 Contribution = Callable[[FeatureRow], Scores | None]
 """What a block adds to each label's score for a row; None where that is nothing."""
+Pick = Callable[[Sequence[float]], tuple[float, ...]]
 
 
 class LinearScorer:
@@ -50,7 +51,11 @@ class LinearScorer:
 
 
 class _TextBlock:
-    """Weights stand in arrays, one per label: a list of their 300,000 floats would cost each garbage collection."""
+    """Figures stand in arrays, one value a term: a list of 300,000 floats would cost each garbage collection.
+
+    Most terms stand once in a text. Theirs are picked from an array in one step and added, a third of the time that
+    multiplying each takes.
+    """
 
     def __init__(self, block: TfidfBlock, known: set[str], labels: int) -> None:
         self._column = block.column
@@ -58,30 +63,32 @@ class _TextBlock:
         self._low, self._high = block.ngram_range
         self._is_sublinear = block.sublinear_tf
         self._places: dict[str, int] = {}
-        self._idf = array("d")
-        self._weights = [array("d") for _ in range(labels)]
+        self._squares = array("d", [0.0])  # of the idf; the first place is nothing's
+        self._weights = [array("d", [0.0]) for _ in range(labels)]  # times the idf
         self._find = self._word_terms if block.analyzer == "word" else self._pieces
         self._places_in_chunk = lru_cache(CHUNKS_REMEMBERED)(self._look_into_chunk)
 
     def add(self, part: Terms) -> None:
-        start = len(self._idf)
-        self._places.update(zip(part.terms, range(start, start + len(part.terms)), strict=True))
-        self._idf.extend(part.idf)
-        for weights, more in zip(self._weights, part.weights, strict=True):
-            weights.extend(more)
-        if {start + len(part.terms)} != {len(self._places), len(self._idf), *map(len, self._weights)}:
+        end = len(self._squares) + len(part.terms)
+        self._places.update(zip(part.terms, range(len(self._squares), end), strict=True))
+        self._squares.extend(map(mul, part.idf, part.idf))
+        for figures, weights in zip(self._weights, part.weights, strict=True):
+            figures.extend(map(mul, weights, part.idf))
+        if {end} != {1 + len(self._places), len(self._squares), *map(len, self._weights)}:
             raise ValueError(f"terms of {self._column} come twice, or without their weights")
 
     def __call__(self, row: FeatureRow) -> Scores | None:
         counts = Counter(self._find(str(row.get(self._column, ""))))
         if not counts:
             return None
-        frequencies: Iterable[float] = counts.values()
-        if self._is_sublinear:
-            frequencies = [1.0 if count == 1 else 1.0 + math.log(count) for count in frequencies]
-        values = list(map(mul, frequencies, map(self._idf.__getitem__, counts)))
-        norm = math.sqrt(sum(map(mul, values, values)))
-        return [sum(map(mul, values, map(weights.__getitem__, counts))) / norm for weights in self._weights]
+        once = itemgetter(0, 0, *[place for place, count in counts.items() if count == 1])  # two at least: a tuple
+        repeated = {place: self._frequency(count) for place, count in counts.items() if count > 1}
+        again, frequencies = list(repeated), list(repeated.values())
+        norm = math.sqrt(_sum(self._squares, once, again, [frequency**2 for frequency in frequencies]))
+        return [_sum(figures, once, again, frequencies) / norm for figures in self._weights]
+
+    def _frequency(self, count: int) -> float:
+        return 1.0 + math.log(count) if self._is_sublinear else float(count)
 
     def _word_terms(self, text: str) -> list[int]:
         """scikit-learn's word n-grams: words of two or more letters, joined by one space."""
@@ -98,6 +105,11 @@ class _TextBlock:
     def _look_into_chunk(self, chunk: str) -> tuple[int, ...]:
         pieces = _pieces_of(hide_unknown(chunk, self._known), self._low, self._high)
         return tuple(place for place in map(self._places.get, pieces) if place is not None)
+
+
+def _sum(figures: Sequence[float], once: Pick, again: list[int], frequencies: list[float]) -> float:
+    total: float = sum(once(figures)) + sum(map(mul, frequencies, map(figures.__getitem__, again)))
+    return total
 
 
 def _pieces_of(chunk: str, low: int, high: int) -> Iterator[str]:
