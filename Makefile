@@ -2,7 +2,9 @@
 # Python is found by itself; name another one: make PYTHON=python3.12 run
 
 .DEFAULT_GOAL := help
-.PHONY: help run stop reset test torture check format pin bench-online bench-holdout bench-redaction
+# Every claim that a document makes; bench runs them all.
+BENCHES := bench-online bench-redaction bench-holdout
+.PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,6 +27,7 @@ help:
 	@echo "make test               every test; ARGS='-k word' picks some, WORKERS=n sets how many at once"
 	@echo "make check              format, lint, types, import directions"
 	@echo "make format             let ruff mend what it can"
+	@echo "make bench              every benchmark: the claims of our documents, measured, into .local/bench"
 	@echo "make bench-online       what recording costs a call, beside other libraries, into .local/bench/online.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
@@ -58,7 +61,10 @@ torture:
 	@$(ENVIRONMENT) dev
 	@exec $(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
+bench: $(BENCHES)
+
 bench-online: $(PEERS)/made
+	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.online_stage $(PEERS)/bin/python -m benchmarks.online $(ARGS)
 
 $(PEERS)/made: benchmarks/peers.txt

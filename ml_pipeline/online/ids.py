@@ -4,14 +4,18 @@ import hashlib
 import os
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 CONVERSATIONS = uuid.UUID("6f1d7a52-0c9e-5b1f-9c55-2f0f6e0f4d10")
 """The namespace in which ids that are no UUIDs become one."""
+
+CONVERSATIONS_AT_HAND = 4_096
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(CONVERSATIONS_AT_HAND)
 def conversation_uuid(given: str) -> str:
     """Return the UUID of the conversation that the agent calls ``given``.
 
