@@ -42,7 +42,11 @@ class BatchRefusedError(DatabaseError):
 
 
 class PolicyError(PipelineError):
-    """A policy snapshot is broken, of an unknown schema, or older than the one in force."""
+    """A policy snapshot is broken, of an unknown schema, or older than the one in force. Counted under ``reason``."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class RegistryError(PipelineError):

@@ -1,4 +1,4 @@
-"""What the summary reads: one statement each, as values."""
+"""What the command line reads and writes: one statement each, as values."""
 
 from datetime import datetime
 from typing import Any
@@ -37,3 +37,22 @@ def read_all(tx: Transaction, source: str, served_since: datetime) -> dict[str, 
         "served": [dict(row) for row in named.served(tx, source=source, since=served_since)],
         "champions": [dict(row) for row in named.champions(tx)],
     }
+
+
+def set_kill_switch(tx: Transaction, name: str, *, is_on: bool, reason: str, actor: str, subject: str) -> None:
+    """Record the act and publish the policy that obeys it; ``is_on`` says that what it names is off."""
+    queries("switches").set_kill_switch(tx, name=name, is_on=is_on, reason=reason, actor=actor, subject=subject)
+
+
+def kill_switches(tx: Transaction) -> list[Row]:
+    """Return how each kill switch stands that was ever touched: name, subject, is_on, reason, actor, set_at."""
+    return [dict(row) for row in queries("switches").kill_switches(tx)]
+
+
+def experiment_names(tx: Transaction) -> list[str]:
+    return [row["name"] for row in queries("switches").experiments(tx)]
+
+
+def experiments_left_out(tx: Transaction) -> list[Row]:
+    """Return name and fault of the running experiments that the policy in force leaves out."""
+    return [dict(row) for row in queries("switches").left_out(tx)]

@@ -56,6 +56,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
         "predictions": named.project_predictions(tx, **bounds),
         "outcomes": named.project_outcomes(tx, sold_tiers=list(sold_tiers)),
         "labels": named.project_labels(tx),
+        "assignments": named.project_assignments(tx),
     }
 
 

@@ -11,7 +11,17 @@ from ml_pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-COUNTED = ("batches", "events", "unprojectable", "conversations", "turns", "predictions", "outcomes", "labels")
+COUNTED = (
+    "batches",
+    "events",
+    "unprojectable",
+    "conversations",
+    "turns",
+    "predictions",
+    "outcomes",
+    "labels",
+    "assignments",
+)
 
 
 def run() -> dict[str, int]:

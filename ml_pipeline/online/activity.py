@@ -11,6 +11,7 @@ class Activity:
         self.predictions: Counter[tuple[str, str]] = Counter()
         self.served: Counter[tuple[str, str]] = Counter()
         self.events: Counter[str] = Counter()
+        self.assignments: Counter[tuple[str, str]] = Counter()
         self.predictor_failures = 0
         self._latencies_ms: deque[float] = deque(maxlen=REMEMBERED_LATENCIES)
 
@@ -27,6 +28,10 @@ class Activity:
         for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
             figures[name] = round(known[min(len(known) - 1, int(share * len(known)))], 4) if known else None
         return figures
+
+    def assigned(self) -> dict[str, dict[str, int]]:
+        """Assignments per experiment and arm."""
+        return _nested(self.assignments)
 
     def as_dict(self) -> dict[str, Any]:
         return {

@@ -13,6 +13,7 @@ from ml_pipeline.online.context import Context, read_context
 from ml_pipeline.online.conversations import Conversation, Turn, read_message
 from ml_pipeline.online.ids import event_id, fresh_event_id
 from ml_pipeline.online.plain import Plain, fields_of
+from ml_pipeline.online.policy import Policy
 from ml_pipeline.online.recorder import Event
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.vocabulary.events import AGENT_CATEGORY, CATEGORIES, TURN
@@ -22,12 +23,16 @@ _digest_encoder = msgspec.json.Encoder(order="sorted")
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """One call at work. ``where`` names it in counts, ``now`` is the clock's time, ``source`` the log's column."""
+    """One call at work. ``where`` names it in counts, ``now`` is the clock's time, ``source`` the log's column.
+
+    ``policy`` is the one in force when the call began: it sees no other until its end.
+    """
 
     runtime: Runtime
     where: str
     now: datetime
     source: str
+    policy: Policy
 
     def note(self, reason: str) -> None:
         self.runtime.recorder.note(reason, self.where, at=self.now)

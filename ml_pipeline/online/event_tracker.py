@@ -10,14 +10,14 @@ from ml_pipeline.online.harmless import harmless, nothing
 from ml_pipeline.online.ids import EPOCH, conversation_uuid
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.online.times import read_time
-from ml_pipeline.vocabulary.events import LABEL, OUTCOME, PREDICTION, TURN
+from ml_pipeline.vocabulary.events import ASSIGNMENT, LABEL, OUTCOME, PREDICTION, TURN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EVENT_TYPE_CHARACTERS = 50
 MOST_EVENTS = 1_000
-_OURS = frozenset({TURN, PREDICTION, OUTCOME, LABEL})
+_OURS = frozenset({TURN, PREDICTION, OUTCOME, LABEL, ASSIGNMENT})
 """Types that become facts: an agent's own event of such a name is recorded as ``agent.<name>``."""
 
 

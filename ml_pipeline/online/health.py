@@ -15,7 +15,6 @@ from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.online.shipping import unshipped
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME
 
-NOT_RUNNING = "not running"
 FULL_SHARE = 0.8
 _WRITER_FIGURES = ("accepted", "stored", "duplicate", "rejected", "quarantined", "dropped", "spooled")
 
@@ -39,7 +38,7 @@ async def pipeline_metrics(runtime: Runtime, now: datetime) -> dict[str, Any]:
         "timestamp": now.isoformat(timespec="milliseconds"),
         "as_of": as_of,
         "predictions": runtime.activity.as_dict(),
-        "ab_testing": {"status": NOT_RUNNING, "active_experiments": 0},
+        "ab_testing": _ab_testing(runtime),
         "feedback_loop": {"outcomes_recorded": events[OUTCOME], "feedback_recorded": events[LABEL]},
         "model_updates": _model_updates(runtime),
         "buffers": {**buffers, "is_shipping": is_shipping},
@@ -84,6 +83,20 @@ def _buffers(runtime: Runtime, rows: list[dict[str, Any]] | None, bytes_waiting:
         buffers["shipped"] = done
         buffers["spooled"] = accepted - done
     return buffers
+
+
+def _ab_testing(runtime: Runtime) -> dict[str, Any]:
+    """The experiments of the policy in force, and what this process assigned; ``switched_off``: kill switches."""
+    policy = runtime.policy.policy
+    return {
+        "active_experiments": len(policy.experiments),
+        "experiments": {
+            experiment.name: {"arms": [arm.name for arm in experiment.arms], "reason": experiment.reason}
+            for experiment in policy.experiments
+        },
+        "assignments": runtime.activity.assigned(),
+        "switched_off": [{"name": switch.name, "subject": switch.subject} for switch in policy.switches],
+    }
 
 
 def _model_updates(runtime: Runtime) -> dict[str, Any]:

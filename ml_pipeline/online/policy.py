@@ -1,16 +1,21 @@
 """What agents obey: which versions run, and which of them answers."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
 
 import msgspec
 
 from ml_pipeline.errors import PolicyError
+from ml_pipeline.online.assignment import Experiment
 from ml_pipeline.online.predictor import Predictor
 
 SCHEMA = 1
+"""Raised only for a policy that an agent must not obey in part. What is merely new is added under the same number, and
+an older agent goes on without it: one that knows no experiments gives no arms, which is the control."""
+
+MOST_BYTES = 4 << 20
+"""A hundred times what 200 experiments of five arms take."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
@@ -24,6 +29,14 @@ class ModelEntry(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Switch(msgspec.Struct, frozen=True):
+    """A kill switch that is on, for display: its effect is composed into the policy. ``subject`` "": all of it."""
+
+    name: str
+    subject: str
+    since: datetime
+
+
 class PolicyDocument(msgspec.Struct, frozen=True):
     """The policy as ``publish_policy()`` composed it. Fields this release does not know are left alone."""
 
@@ -31,6 +44,8 @@ class PolicyDocument(msgspec.Struct, frozen=True):
     epoch: int
     n: int
     models: tuple[ModelEntry, ...]
+    experiments: tuple[Experiment, ...] = ()
+    switches: tuple[Switch, ...] = ()
 
     @property
     def position(self) -> tuple[int, int]:
@@ -51,6 +66,8 @@ class Policy:
 
     position: tuple[int, int] = (0, 0)
     models: tuple[Model, ...] = ()
+    experiments: tuple[Experiment, ...] = ()
+    switches: tuple[Switch, ...] = ()
 
     def models_of(self, task: str, mode: str) -> list[Model]:
         return [model for model in self.models if (model.entry.task, model.entry.mode) == (task, mode)]
@@ -70,19 +87,28 @@ def share_of(conversation: str, task: str) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def read_document(given: Mapping[str, Any] | bytes) -> PolicyDocument:
-    """Return the policy in ``given``.
+def read_document(given: bytes) -> PolicyDocument:
+    """Return the policy in ``given``, JSON.
 
     Raises:
-        PolicyError: if it is of another schema or broken.
+        PolicyError: if it is too large, of another schema or broken.
     """
+    if len(given) > MOST_BYTES:
+        raise too_large(len(given))
     try:
-        if isinstance(given, bytes):
-            document = msgspec.json.decode(given, type=PolicyDocument)
-        else:
-            document = msgspec.convert(given, PolicyDocument)
-    except msgspec.MsgspecError as error:
-        raise PolicyError(f"policy cannot be read: {error}; the last good one stays") from error
-    if document.schema != SCHEMA:
-        raise PolicyError(f"policy has schema {document.schema}, this agent reads {SCHEMA}; upgrade the agent")
-    return document
+        schema = msgspec.json.decode(given, type=_OfSchema).schema
+        if schema != SCHEMA:
+            raise PolicyError(
+                "policy_of_other_schema", f"policy has schema {schema}, this agent reads {SCHEMA}; upgrade the agent"
+            )
+        return msgspec.json.decode(given, type=PolicyDocument)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise PolicyError("policy_unreadable", f"policy cannot be read: {error}; the last good one stays") from error
+
+
+def too_large(size: int) -> PolicyError:
+    return PolicyError("policy_too_large", f"policy has {size:,} bytes, at most {MOST_BYTES:,} are read; publish less")
+
+
+class _OfSchema(msgspec.Struct):
+    schema: int

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from ml_pipeline.errors import BundleError, PolicyError
-from ml_pipeline.online.bundle import LinearBundle, decode
-from ml_pipeline.online.policy import PolicyDocument, read_document
+from ml_pipeline.online.bundle import Bundle, decode
+from ml_pipeline.online.policy import MOST_BYTES, too_large
 
 
 class _Kept(msgspec.Struct):
@@ -21,33 +21,41 @@ class PolicyCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._policy = folder / "policy.json"
 
-    def keep_policy(self, document: PolicyDocument) -> None:
-        """Keep ``document`` as the last good one."""
-        text = msgspec.json.encode(document).decode()
-        kept = _Kept(hashlib.sha256(text.encode()).hexdigest(), text)
-        self._replace(self._folder / "policy.json", msgspec.json.encode(kept))
+    def keep_policy(self, document: bytes) -> None:
+        """Keep ``document``, as it was read, as the last good one: a later release may understand more of it."""
+        text = document.decode()
+        kept = _Kept(hashlib.sha256(document).hexdigest(), text)
+        self._replace(self._policy, msgspec.json.encode(kept))
 
-    def last_policy(self) -> PolicyDocument | None:
-        """Return the last good policy; None where there is none.
+    def last_policy(self) -> bytes | None:
+        """Return the last good policy as it was read; None where there is none.
 
         Raises:
             PolicyError: if the file was altered or cannot be read.
         """
         try:
-            kept = msgspec.json.decode((self._folder / "policy.json").read_bytes(), type=_Kept)
+            # The checksum and the quoting of JSON in JSON come on top.
+            size = self._policy.stat().st_size
+            if size > 2 * MOST_BYTES:
+                raise too_large(size)
+            kept = msgspec.json.decode(self._policy.read_bytes(), type=_Kept)
+            document = kept.document.encode()
         except FileNotFoundError:
             return None
-        except (OSError, msgspec.MsgspecError) as error:
-            raise PolicyError(f"the kept policy cannot be read: {error}; it is fetched again") from error
-        if hashlib.sha256(kept.document.encode()).hexdigest() != kept.checksum:
-            raise PolicyError("the kept policy was altered; it is fetched again")
-        return read_document(kept.document.encode())
+        except (OSError, msgspec.MsgspecError, UnicodeError) as error:
+            raise PolicyError(
+                "kept_policy_unreadable", f"the kept policy cannot be read: {error}; it is fetched again"
+            ) from error
+        if hashlib.sha256(document).hexdigest() != kept.checksum:
+            raise PolicyError("kept_policy_altered", "the kept policy was altered; it is fetched again")
+        return document
 
     def keep_bundle(self, digest: str, content: bytes) -> None:
         self._replace(self._bundle(digest), content)
 
-    def bundle(self, digest: str) -> LinearBundle | None:
+    def bundle(self, digest: str) -> Bundle | None:
         """Return the bundle named ``digest``; None where it is not here. An altered one is thrown away.
 
         Raises:
@@ -71,5 +79,8 @@ class PolicyCache:
     def _replace(self, path: Path, content: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         unnamed = path.with_suffix(f".{os.getpid()}.new")
-        unnamed.write_bytes(content)
+        with unnamed.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
         unnamed.replace(path)

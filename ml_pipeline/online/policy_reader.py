@@ -6,14 +6,23 @@ import logging
 import os
 import random
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from ml_pipeline.errors import BundleError, DatabaseError, PolicyError
-from ml_pipeline.online.bundle import LinearBundle, decode
-from ml_pipeline.online.policy import Model, ModelEntry, Policy, PolicyDocument, read_document
+from ml_pipeline.online.bundle import Bundle, decode
+from ml_pipeline.online.policy import (
+    MOST_BYTES,
+    Model,
+    ModelEntry,
+    Policy,
+    PolicyDocument,
+    read_document,
+    too_large,
+)
 from ml_pipeline.online.policy_cache import PolicyCache
 from ml_pipeline.online.predictor import Predictor
 
@@ -21,6 +30,8 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 5.0
+REST_SECONDS = 0.001
+"""After each part of a new model: who prepares it holds the interpreter, and the calls of the agent go first."""
 
 
 class PolicyReader:
@@ -37,6 +48,9 @@ class PolicyReader:
         self._cache = PolicyCache(cache)
         self._poll_seconds = poll_seconds
         self._note = note
+        self._document: PolicyDocument | None = None
+        # Not the policy's position: the copy on disk may be of a release that kept less of it.
+        self._seen: tuple[int, int] | None = None
         self._refused: set[str] = set()
         self._missing: set[str] = set()
         self._tried = threading.Event()
@@ -63,8 +77,7 @@ class PolicyReader:
 
     def _run(self) -> None:
         try:
-            # Another database is another history of policies: theirs must not outrank ours.
-            self._cache = PolicyCache(self._folder / hashlib.sha256(_where(self._dsn).encode()).hexdigest()[:16])
+            self._cache = cache_of(self._folder, self._dsn)
             self._load_last()
         except Exception as error:  # noqa: BLE001 - without a last policy the agent still serves
             log.warning("policy.failed error=%s", type(error).__name__)
@@ -96,35 +109,44 @@ class PolicyReader:
 
     def _load_last(self) -> None:
         try:
-            document = self._cache.last_policy()
-            if document:
-                self._adopt(document, None)
+            if kept := self._cache.last_policy():
+                self._adopt(read_document(kept), None)
         except PolicyError as error:
-            log.warning("policy.refused error=%s", error)
-            self._note("policy_refused")
+            self._refuse(error)
 
     def _read(self, connection: Any) -> None:
+        """Obey what the database says, where it says something new."""
         from ml_pipeline.online import store
 
-        row = store.current_policy(connection)
+        row = store.changed_policy(connection, self._seen, most_bytes=MOST_BYTES)
         self.read_at = datetime.now(UTC)
-        if row is None or ((row["epoch"], row["n"]) == self.policy.position and not self._missing):
+        if row is None:
+            if self._document and self._missing:
+                self._adopt(self._document, connection)
             return
         try:
-            document = self._newer(row["document"])
+            if row["document"] is None:
+                raise too_large(row["bytes"])
+            given = row["document"].encode()
+            self._adopt(self._newer(read_document(given)), connection)
+            with contextlib.suppress(OSError):  # a full disk must not stop a rollback
+                self._cache.keep_policy(given)
         except PolicyError as error:
-            log.warning("policy.refused error=%s", error)
-            self._note("policy_refused")
-            return
-        self._adopt(document, connection)
-        with contextlib.suppress(OSError):  # a full disk must not stop a rollback
-            self._cache.keep_policy(document)
+            self._refuse(error)
+        self._seen = row["epoch"], row["n"]
 
-    def _newer(self, given: dict[str, Any]) -> PolicyDocument:
-        document = read_document(given)
+    def _newer(self, document: PolicyDocument) -> PolicyDocument:
         if document.position < self.policy.position:
-            raise PolicyError(f"policy {document.position} is older than {self.policy.position}; the newer one stays")
+            raise PolicyError(
+                "policy_older",
+                f"policy {document.position} is older than {self.policy.position}; the newer one stays, until "
+                "raise_epoch() says that the database was restored",
+            )
         return document
+
+    def _refuse(self, error: PolicyError) -> None:
+        log.warning("policy.refused error=%s", error)
+        self._note(error.reason)
 
     def _adopt(self, document: PolicyDocument, connection: Any) -> None:
         """Put ``document`` in force with the models that prove themselves; without the others the caller answers."""
@@ -135,7 +157,8 @@ class PolicyReader:
             predictor = running.get(entry.digest) or self._load(entry, connection)
             if predictor:
                 models.append(Model(entry, predictor))
-        self.policy = Policy(document.position, tuple(models))
+        self._document = document
+        self.policy = Policy(document.position, tuple(models), document.experiments, document.switches)
         log.info("policy.adopted epoch=%d n=%d models=%d", document.epoch, document.n, len(models))
 
     def _load(self, entry: ModelEntry, connection: Any) -> Predictor | None:
@@ -153,8 +176,13 @@ class PolicyReader:
             self._refused.add(entry.digest)
             self._note("bundle_refused")
             return None
+        except DatabaseError as error:  # the rest of the policy, a kill switch perhaps, waits for no bundle
+            log.warning("policy.bundle_unreachable version=%s error=%s", entry.version, error)
+            self._missing.add(entry.digest)
+            self._note("bundle_missing")
+            return None
 
-    def _bundle(self, digest: str, connection: Any) -> LinearBundle | None:
+    def _bundle(self, digest: str, connection: Any) -> Bundle | None:
         from ml_pipeline.online import store
 
         try:
@@ -172,15 +200,20 @@ class PolicyReader:
         return bundle
 
 
-def _predictor(bundle: LinearBundle, entry: ModelEntry) -> Predictor:
-    if (bundle.task, bundle.mode, bundle.version) != (entry.task, entry.mode, entry.version):
-        raise BundleError(f"bundle {entry.digest[:12]} is {bundle.version}, the policy says {entry.version}")
-    return Predictor(bundle)
+def _predictor(bundle: Bundle, entry: ModelEntry) -> Predictor:
+    model = bundle.model
+    if (model.task, model.mode, model.version) != (entry.task, entry.mode, entry.version):
+        raise BundleError(f"bundle {entry.digest[:12]} is {model.version}, the policy says {entry.version}")
+    return Predictor(bundle, rest=lambda: time.sleep(REST_SECONDS))
 
 
-def _where(dsn: str) -> str:
-    """Return server and database of ``dsn``, without its password."""
+def cache_of(folder: Path, dsn: str) -> PolicyCache:
+    """Return what is kept below ``folder`` of the database at ``dsn``.
+
+    Another database is another history of policies: theirs must not outrank ours.
+    """
     from psycopg2.extensions import parse_dsn
 
     parts = parse_dsn(dsn)
-    return "/".join(str(parts.get(name, "")) for name in ("host", "port", "dbname"))
+    where = "/".join(str(parts.get(name, "")) for name in ("host", "port", "dbname"))
+    return PolicyCache(folder / hashlib.sha256(where.encode()).hexdigest()[:16])

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ml_pipeline.online import runtime as runtimes
+from ml_pipeline.online.arms import arms_of
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation, read_conversation_id
 from ml_pipeline.online.event_tracker import EventTracker
@@ -101,8 +102,8 @@ class MLPipelineService:
     ) -> dict[str, Any]:
         """Record the new turns and ``predictions``, predict with the models in force, and answer.
 
-        Returns ``predictions`` (in the caller's own shape), ``tracking_id``, ``ab_variants``, ``confidence_scores``
-        and ``served_by`` per task: ``caller`` or a version.
+        Returns ``predictions`` (in the caller's own shape), ``tracking_id``, ``ab_variants`` (the arm per experiment it
+        takes part in), ``confidence_scores`` and ``served_by`` per task: ``caller`` or a version.
         """
         return self._answer("process_conversation_predictions", conversation_id, messages, context, predictions)
 
@@ -256,7 +257,8 @@ class MLPipelineService:
 
     def capture(self, where: str) -> Capture:
         """Return what records a call named ``where``."""
-        return Capture(self.started(), where, self.now(), self._source)
+        runtime = self.started()
+        return Capture(runtime, where, self.now(), self._source, runtime.policy.policy)
 
     def conversation(self, capture: Capture, given: Any) -> Conversation | None:
         """Return the conversation named ``given``; None, and counted, where that names none."""
@@ -280,17 +282,18 @@ class MLPipelineService:
         turn = max(0, capture.turns(conversation, messages))
         at = conversation.turns[turn].at if turn < len(conversation.turns) else capture.now
         predictor = self._predictions(capture, Moment(conversation, turn, at, known))
-        return _result(predictor.answer({} if given is None else given), predictor.tracking_id)
+        served = predictor.answer({} if given is None else given)
+        return _result(served, predictor.tracking_id, arms_of(capture, conversation))
 
     def _predictions(self, capture: Capture, moment: Moment) -> Predictions:
-        return Predictions(capture, moment, self.settings.tasks, capture.runtime.policy.policy)
+        return Predictions(capture, moment, self.settings.tasks)
 
 
-def _result(served: Served, tracking_id: str | None) -> dict[str, Any]:
+def _result(served: Served, tracking_id: str | None, arms: dict[str, str] | None = None) -> dict[str, Any]:
     return {
         "predictions": served.predictions,
         "tracking_id": tracking_id,
-        "ab_variants": {},
+        "ab_variants": arms or {},
         "confidence_scores": {task: answer.confidence for task, answer in served.answers.items()},
         "served_by": served.served_by,
     }

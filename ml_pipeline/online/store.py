@@ -60,9 +60,14 @@ def report_writer(connection: Any, writer: str, figures: dict[str, Any]) -> None
         _statements().report_writer(connection, writer=writer, **figures)
 
 
-def current_policy(connection: Any) -> dict[str, Any] | None:
+def changed_policy(connection: Any, seen: tuple[int, int] | None, *, most_bytes: int) -> dict[str, Any] | None:
+    """Return epoch, n, bytes and document (JSON text) of the policy; None where it is the one at ``seen``, or none.
+
+    ``document`` is None where it has more than ``most_bytes``.
+    """
+    epoch, n = seen or (None, None)
     with _translated():
-        return _statements().current_policy(connection)  # type: ignore[no-any-return]
+        return _statements().changed_policy(connection, epoch=epoch, n=n, most_bytes=most_bytes)  # type: ignore[no-any-return]
 
 
 def bundle_content(connection: Any, digest: str) -> bytes | None:
@@ -81,7 +86,8 @@ def wait_for_notice(connection: Any, waker: int, timeout_seconds: float) -> None
     with _translated(), selectors.DefaultSelector() as selector:
         selector.register(connection, selectors.EVENT_READ)
         selector.register(waker, selectors.EVENT_READ)
-        selector.select(timeout_seconds)
+        # A notice that came with the answer to a query is already read off the socket.
+        selector.select(0 if connection.notifies else timeout_seconds)
         connection.poll()
         connection.notifies.clear()
 

@@ -10,6 +10,12 @@
                 ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted)
 ``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``.
                 ``labels`` [] says that none holds; a turn without a label event is unknown, not negative
+``assignment``  a conversation's arm: ``experiment`` (its name), ``experiment_id``, ``arm``, ``unit`` and ``unit_id``
+                (what it was drawn by), ``propensity`` (the chance of that arm), ``reason`` (drawn, switched_off),
+                ``turn`` (the last one then), ``policy`` ({epoch, n}). Its time is when the conversation began
+``answer``      what the caller's predictions hold beside the tasks: ``turn``, ``rest`` (redacted). Its id is the call's
+                ``tracking_id``
+``retraining_request``  ``task``, ``mode``, ``reason``, ``priority`` (low, normal, high)
 ``error``       a counted refusal or failure: ``reason``, ``where``, ``count``
 Any other type is the agent's own; it stays in the log.
 
@@ -21,8 +27,23 @@ TURN = "turn"
 PREDICTION = "prediction"
 OUTCOME = "outcome"
 LABEL = "label"
+ASSIGNMENT = "assignment"
+ANSWER = "answer"
+RETRAINING_REQUEST = "retraining_request"
 ERROR = "error"
 
-CATEGORIES = {TURN: "conversation", PREDICTION: "prediction", OUTCOME: "outcome", LABEL: "feedback", ERROR: "system"}
+CATEGORIES = {
+    TURN: "conversation",
+    PREDICTION: "prediction",
+    OUTCOME: "outcome",
+    LABEL: "feedback",
+    ASSIGNMENT: "experiment",
+    ANSWER: "prediction",
+    RETRAINING_REQUEST: "model",
+    ERROR: "system",
+}
 AGENT_CATEGORY = "agent"
 """Category of every event type the pipeline does not know."""
+
+OUR_EVENTS = frozenset(CATEGORIES) - {ERROR}
+"""Types with a meaning of ours: an agent's own event of such a name is recorded as ``agent.<name>``."""

@@ -36,7 +36,7 @@ CREATE TEMPORARY TABLE arrived ON COMMIT DROP AS
 SELECT id, conversation_id, event_type, timestamp AS at, source, client_id, data,
        CASE WHEN source = 'agent' THEN created_at ELSE timestamp END AS learnt_at,
        CASE
-           WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label') THEN 'kept'
+           WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label', 'assignment') THEN 'kept'
            WHEN event_type = 'prediction' AND (data ->> 'is_fallback' = 'true' OR data ->> 'error' IS NOT NULL)
                THEN 'kept'
            WHEN conversation_id IS NULL THEN 'unprojectable'
@@ -67,6 +67,17 @@ SELECT id, conversation_id, event_type, timestamp AS at, source, client_id, data
                    AND jsonb_typeof(data -> 'labels') = 'array'
                    AND NOT jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true)
                    AND coalesce(pg_input_is_valid(data ->> 'turn', 'integer'), true)
+               WHEN 'assignment' THEN
+                   jsonb_typeof(data -> 'experiment') = 'string'
+                   AND pg_input_is_valid(data ->> 'experiment_id', 'uuid')
+                   AND jsonb_typeof(data -> 'arm') = 'string'
+                   AND data ->> 'unit' IN ('conversation', 'customer')
+                   AND jsonb_typeof(data -> 'unit_id') = 'string'
+                   AND jsonb_typeof(data -> 'propensity') = 'number'
+                   AND pg_input_is_valid(data ->> 'propensity', 'double precision')
+                   AND jsonb_typeof(data -> 'reason') = 'string'
+                   AND pg_input_is_valid(data #>> '{policy,epoch}', 'integer')
+                   AND pg_input_is_valid(data #>> '{policy,n}', 'bigint')
            END, false) THEN 'fact'
            ELSE 'unprojectable'
        END AS fate
@@ -323,6 +334,41 @@ WITH made AS (
     RETURNING conversation_id, at
 )
 INSERT INTO touched SELECT 'labels', conversation_id, at FROM made;
+
+-- name: project_assignments()!
+-- Of several events that tell a conversation's arm the earliest holds.
+WITH said AS (
+    SELECT DISTINCT ON (conversation_id, experiment_id)
+           conversation_id, (data ->> 'experiment_id')::uuid AS experiment_id, data ->> 'experiment' AS experiment,
+           data ->> 'arm' AS arm, data ->> 'unit' AS unit, data ->> 'unit_id' AS unit_id,
+           (data ->> 'propensity')::double precision AS propensity, data ->> 'reason' AS reason, at,
+           (data #>> '{policy,epoch}')::integer AS policy_epoch, (data #>> '{policy,n}')::bigint AS policy_n,
+           id AS event_id
+    FROM arrived
+    WHERE fate = 'fact' AND event_type = 'assignment'
+    ORDER BY conversation_id, experiment_id, event_id
+), displaced AS (
+    SELECT known.conversation_id, known.at
+    FROM said JOIN assignments AS known USING (conversation_id, experiment_id)
+    WHERE said.event_id < known.event_id
+), made AS (
+    INSERT INTO assignments AS known (conversation_id, experiment_id, experiment, arm, unit, unit_id, propensity,
+                                      reason, at, policy_epoch, policy_n, event_id)
+    SELECT conversation_id, experiment_id, experiment, arm, unit, unit_id, propensity, reason, at, policy_epoch,
+           policy_n, event_id
+    FROM said
+    ORDER BY conversation_id, experiment_id
+    ON CONFLICT (conversation_id, experiment_id) DO UPDATE
+    SET experiment = excluded.experiment, arm = excluded.arm, unit = excluded.unit, unit_id = excluded.unit_id,
+        propensity = excluded.propensity, reason = excluded.reason, at = excluded.at,
+        policy_epoch = excluded.policy_epoch, policy_n = excluded.policy_n, event_id = excluded.event_id
+    WHERE excluded.event_id < known.event_id
+    RETURNING conversation_id, at
+)
+INSERT INTO touched
+SELECT 'assignments', conversation_id, at FROM made
+UNION ALL
+SELECT 'assignments', conversation_id, at FROM displaced;
 
 -- name: touch_failures()!
 -- Errors and failed answers make no row, but the error rate of their hour.

@@ -10,8 +10,12 @@ SELECT reject_event(:writer, :sequence, :reason, :line);
 -- name: report_writer(writer, offered, refused, accepted, quarantined, dropped)$
 SELECT report_writer(:writer, :offered, :refused, :accepted, :quarantined, :dropped);
 
--- name: current_policy()^
-SELECT epoch, n, document FROM policy;
+-- name: changed_policy(epoch, n, most_bytes)^
+-- No row where it is the one at (epoch, n). A document larger than an agent reads is not even sent.
+SELECT epoch, n, bytes, CASE WHEN bytes <= :most_bytes THEN document::text END AS document
+FROM (SELECT epoch, n, document, octet_length(document::text) AS bytes
+      FROM policy
+      WHERE (epoch, n) IS DISTINCT FROM (:epoch::integer, :n::bigint)) AS changed;
 
 -- name: listen_to_policy()!
 LISTEN policy;

@@ -109,6 +109,18 @@ LEFT JOIN conversations AS c USING (conversation_id)
 LEFT JOIN jsonb_to_recordset(:tasks::jsonb) AS task(name text, labels text[]) ON task.name = l.task
 WHERE date_trunc('hour', l.at, 'UTC') IN (SELECT hour FROM quality_verdicts WHERE state IN ('pending', 'held'));
 
+-- name: judged_assignments()
+SELECT date_trunc('hour', a.at, 'UTC') AS hour, a.event_id, a.conversation_id, length(a.arm) AS characters, a.unit,
+       a.propensity, a.reason, extract(epoch FROM a.at - now()) / 3600 AS hours_ahead,
+       c.conversation_id IS NOT NULL AS has_conversation
+FROM (SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
+      FROM quality_verdicts
+      WHERE state = 'pending'
+      GROUP BY date_trunc('day', hour, 'UTC')) AS day
+CROSS JOIN LATERAL (SELECT * FROM assignments AS a WHERE a.at >= day.low AND a.at < day.high OFFSET 0) AS a
+LEFT JOIN conversations AS c USING (conversation_id)
+WHERE date_trunc('hour', a.at, 'UTC') IN (SELECT hour FROM quality_verdicts WHERE state = 'pending');
+
 -- name: stale_facts()
 -- The newest hour that has facts, where it lies more than a day back.
 SELECT max(hour) AS newest_hour, (SELECT count(*) FROM {batch}) AS judged_rows

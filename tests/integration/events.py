@@ -114,6 +114,25 @@ def label(
     return event(name, "label", at or after(900), said, "feedback")
 
 
+def assignment(
+    name: str, arm: str = "warm", experiment: str = "greeting", *, at: datetime | None = None, **data: Any
+) -> Event:
+    """Return a drawn arm of two equal ones."""
+    said = {
+        "experiment": experiment,
+        "experiment_id": conversation_id(experiment),
+        "arm": arm,
+        "unit": "conversation",
+        "unit_id": conversation_id(name),
+        "propensity": 0.5,
+        "reason": "drawn",
+        "turn": 0,
+        "policy": {"epoch": 1, "n": 1},
+        **data,
+    }
+    return event(name, "assignment", at or after(), said, "experiment")
+
+
 def error(name: str, reason: str = "predict_failed", *, at: datetime | None = None) -> Event:
     return event(name, "error", at or after(), {"reason": reason, "where": "predictor", "count": 1}, "system")
 

@@ -10,6 +10,7 @@ from ml_pipeline.settings import load_settings
 from tests.integration.events import (
     after,
     append,
+    assignment,
     conversation_id,
     error,
     event,
@@ -41,12 +42,13 @@ def test_a_conversation_becomes_its_facts(database):
             prediction("a", 1, probabilities={"price": 0.9, "need": 0.2}, feature_revision=1, feature_digest="d"),
             outcome("a", "converted", conversion_value=2700, currency="USD", tier_selected="PRO", satisfaction=4.5),
             label("a", "objection", ["price"], number=1, source="crm"),
+            assignment("a", "warm", unit="customer", unit_id="k1", propensity=0.75, policy={"epoch": 3, "n": 9}),
         ],
     )
 
     counts = ingest_events.run()
 
-    assert counts["events"] == 5
+    assert counts["events"] == 6
     assert counts["unprojectable"] == 0
     (conversation,) = rows(database, "SELECT * FROM conversations")
     assert conversation["started_at"] == after(0)
@@ -69,6 +71,10 @@ def test_a_conversation_becomes_its_facts(database):
     assert (end["satisfaction"], end["duration_seconds"]) == (4.5, None)
     (truth,) = rows(database, "SELECT * FROM labels")
     assert (truth["turn"], truth["labels"], truth["source"], truth["source_rank"]) == (1, ["price"], "crm", 2)
+    (drawn,) = rows(database, "SELECT * FROM assignments")
+    assert (drawn["experiment"], drawn["experiment_id"]) == ("greeting", conversation_id("greeting"))
+    assert (drawn["arm"], drawn["unit"], drawn["unit_id"], drawn["propensity"]) == ("warm", "customer", "k1", 0.75)
+    assert (drawn["reason"], drawn["at"], drawn["policy_epoch"], drawn["policy_n"]) == ("drawn", after(0), 3, 9)
 
 
 def test_nothing_new_changes_nothing(database):
@@ -131,6 +137,39 @@ def test_replacing_reopens_the_hour_of_what_was_replaced(database):
     assert {("predictions", after(0)), ("predictions", after(hours=1))} <= hours(database, "rollups")
 
 
+@pytest.mark.parametrize("order", [*permutations(("first", "second")), ("together",)])
+def test_of_an_arm_told_twice_the_earliest_holds(database, order):
+    first = assignment("a", "warm", at=after(0))
+    second = assignment("a", "plain", at=after(hours=1))
+    told = {"first": [first], "second": [second], "together": [second, first]}
+    append(database, [assignment("a", "short", "closing"), assignment("b", "plain")])
+
+    for which in order:
+        append(database, told[which])
+        ingest_events.run()
+
+    found = rows(database, "SELECT experiment, arm, event_id FROM assignments ORDER BY conversation_id = %(a)s, 1, 2",
+                 a=conversation_id("a"))  # fmt: skip
+    assert [(row["experiment"], row["arm"]) for row in found] == [
+        ("greeting", "plain"),
+        ("closing", "short"),
+        ("greeting", "warm"),
+    ]
+    assert found[2]["event_id"] == first["id"]
+
+
+def test_an_earlier_assignment_changes_both_hours(database):
+    append(database, [assignment("a", at=after(hours=1))])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+    append(database, [assignment("a", "plain", at=after(0)), assignment("a", "plain", at=after(hours=2))])
+
+    ingest_events.run()
+
+    told = {hour for table, hour in hours(database, "rollups") if table == "assignments"}
+    assert told == {after(0), after(hours=1)}
+
+
 def test_nobody_replaces_a_prediction_of_another_conversation(database):
     held = prediction("a", 2)
     append(database, [held, prediction("b", 2, replaces=held["id"])])
@@ -160,9 +199,10 @@ def test_the_order_of_arrival_leaves_no_trace(database, seed):
             events.append(prediction(name, number, at=after(number * 10 + 1), probabilities={"price": 0.2}))
         events += [outcome(name, "converted", at=after(100)), outcome(name, at=after(200), conversion_value=0)]
         events += [label(name, "objection", ["price"], number=1), label(name, "objection", [], number=1, source="crm")]
+        events += [assignment(name, arm, at=after(number)) for number, arm in enumerate(("warm", "plain"))]
     append(database, events)
     ingest_events.run()
-    tables = ("conversations", "turns", "predictions", "outcomes", "labels")
+    tables = ("conversations", "turns", "predictions", "outcomes", "labels", "assignments")
     facts = "SELECT to_jsonb({0}) AS fact FROM {0} ORDER BY fact"
     expected = {table: rows(database, facts.format(table)) for table in tables}
     rows(database, f"TRUNCATE {', '.join(tables)}, changed_hours, log_ledger")
@@ -193,6 +233,15 @@ def test_garbage_is_counted_and_stays_in_the_log_while_the_rest_goes_through(dat
         label("a", "objection", [["price"]]),  # type: ignore[list-item]
         label("a", "objection", ["price"], source="somebody"),
         turn("a", 2) | {"conversation_id": None},
+        assignment("a", 7),  # type: ignore[arg-type]
+        assignment("a", experiment_id="greeting"),
+        assignment("a", unit="household"),
+        assignment("a", unit_id=None),
+        assignment("a", propensity="half"),
+        assignment("a", propensity=10**400),
+        assignment("a", reason=None),
+        assignment("a", policy="newest"),
+        assignment("a", policy={"epoch": 1, "n": 10**30}),
     ]
     odd_but_fine = [
         prediction("a", 5, latency_ms="slow", feature_revision=1.5, context="none", conversation="nobody"),

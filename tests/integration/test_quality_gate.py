@@ -68,6 +68,16 @@ FINE: dict[str, dict[str, Any]] = {
     },
     "outcomes": {"learnt_at": FAULTY, "outcome": "completed", "is_sold": False, "source": "agent"},
     "labels": {"task": "objection", "labels": ["price"], "source": "human", "source_rank": 1, "learnt_at": FAULTY},
+    "assignments": {
+        "experiment": "greeting",
+        "arm": "warm",
+        "unit": "conversation",
+        "unit_id": conversation_id("host"),
+        "propensity": 0.5,
+        "reason": "drawn",
+        "policy_epoch": 1,
+        "policy_n": 1,
+    },
 }
 """A good row per table; a fault replaces what it names."""
 
@@ -118,6 +128,13 @@ FAULTS: list[tuple[str, str, dict[str, Any]]] = [
     ("labels", "labels_known", {"labels": ["colour"]}),
     ("labels", "conversation_exists", {"conversation_id": NOBODY}),
     ("labels", "time_not_in_the_future", {"at": TOMORROW}),
+    ("assignments", "arm_not_empty", {"arm": ""}),
+    ("assignments", "unit_known", {"unit": "household"}),
+    ("assignments", "propensity_at_least_a_millionth", {"propensity": 0.0}),
+    ("assignments", "propensity_at_most_1", {"propensity": 1.5}),
+    ("assignments", "reason_known", {"reason": "whim"}),
+    ("assignments", "conversation_exists", {"conversation_id": NOBODY}),
+    ("assignments", "time_not_in_the_future", {"at": TOMORROW}),
 ]
 BY_STATEMENT = {("predictions", "few_failures"), ("turns", "volume_usual"), ("turns", "facts_fresh")}
 """Checks that no single row fails."""
@@ -132,6 +149,7 @@ def inject(database, number: int, table: str, fault: dict[str, Any]) -> str:
         values |= {"event_id": event_id(FAULTY), "at": FAULTY + timedelta(minutes=number)}
     values |= {"turn": 100 + number} if table == "turns" else {}
     values |= {"version": f"v/{number}"} if table == "predictions" else {}
+    values |= {"experiment_id": conversation_id(f"experiment {number}")} if table == "assignments" else {}
     values |= fault
     places = ", ".join(f"%({name})s" + ("::uuid" if name.endswith("_id") else "") for name in values)
     rows(database, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", **values)  # noqa: S608
@@ -199,6 +217,7 @@ def test_a_table_without_its_columns_holds_every_hour(floor):
         ("predictions", "feature_digest"),
         ("outcomes", "tier"),
         ("labels", "supersedes"),
+        ("assignments", "propensity"),
     ):
         rows(floor, f"ALTER TABLE {table} RENAME {column} TO something_else")
 
