@@ -3,6 +3,7 @@
 from ml_pipeline.online.assignment import Assignment, Experiment, assign
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation
+from ml_pipeline.online.policy import Policy
 from ml_pipeline.vocabulary.events import ASSIGNMENT
 
 
@@ -16,6 +17,16 @@ def arms_of(capture: Capture, conversation: Conversation) -> dict[str, str]:
         if arm := _arm(capture, conversation, experiment):
             arms[experiment.name] = arm
     return arms
+
+
+def held_arms(conversation: Conversation, policy: Policy) -> dict[str, str]:
+    """Return the recorded arms that the policy still offers, by the experiments' names."""
+    return {
+        experiment.name: arm.name
+        for experiment in policy.experiments
+        for arm in experiment.arms
+        if conversation.arms.get(experiment.id) == arm.name
+    }
 
 
 def _arm(capture: Capture, conversation: Conversation, experiment: Experiment) -> str | None:

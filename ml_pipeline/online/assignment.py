@@ -26,10 +26,10 @@ class Eligibility(msgspec.Struct, frozen=True):
     programs: tuple[str, ...] | None = None
     platforms: tuple[str, ...] | None = None
 
-    def admits(self, about: Mapping[str, str]) -> bool:
+    def admits(self, about: Mapping[str, object]) -> bool:
         rules = ((self.languages, "language"), (self.programs, "program"), (self.platforms, "platform"))
         return all(
-            allowed is None or about.get(name, "").lower() in {value.lower() for value in allowed}
+            allowed is None or str(about.get(name, "")).lower() in {value.lower() for value in allowed}
             for allowed, name in rules
         )
 
@@ -61,8 +61,8 @@ class Assignment:
     propensity: float
 
 
-def assign(experiment: Experiment, conversation: str, about: Mapping[str, str]) -> Assignment | None:
-    """Return the arm of the conversation with this UUID; None where it takes no part.
+def assign(experiment: Experiment, conversation: str, about: Mapping[str, object]) -> Assignment | None:
+    """Return the arm of the conversation with this UUID, of which ``about`` is known; None where it takes no part.
 
     A customer without a key counts by the conversation.
 
@@ -76,7 +76,7 @@ def assign(experiment: Experiment, conversation: str, about: Mapping[str, str]) 
     if not experiment.eligibility.admits(about):
         return None
     customer = about.get("customer_key") if experiment.unit == CUSTOMER else None
-    unit, unit_id = (CUSTOMER, customer) if customer else (CONVERSATION, conversation)
+    unit, unit_id = (CUSTOMER, str(customer)) if customer else (CONVERSATION, conversation)
     if _place(experiment.salt, "traffic", unit_id) >= experiment.traffic:
         return None
     arm, propensity = _draw(experiment, unit_id)

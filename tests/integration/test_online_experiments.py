@@ -242,7 +242,7 @@ async def test_an_assignment_the_disk_would_not_take_is_recorded_by_a_later_turn
     async with MLPipelineService() as service:
         recorder = service.started().recorder
         with monkeypatch.context() as full:
-            full.setattr(recorder, "record", lambda event, where: False)
+            full.setattr(recorder, "record", lambda *_: False)
             refused = await arms(service)
         kept = await arms(service)
 
