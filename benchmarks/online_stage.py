@@ -1,4 +1,4 @@
-"""Sets the stage for ``make bench-online``: a Postgres with the schema and three champions, then runs a command on it.
+"""Sets the stage: a Postgres with the schema, four experiments and three champions; then runs a command on it.
 
 Runs in the project's own environment, for it trains; what it starts may run in another.
 """
@@ -30,6 +30,13 @@ from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 DATABASE = "benchmark"
 CAPTURE = ("ml_capture", "benchmark")
+RUN_EXPERIMENTS = """
+    INSERT INTO ml_experiments (id, name, experiment_type, status, config)
+    SELECT gen_random_uuid(), 'experiment ' || number, 'benchmark', 'running',
+           '{"arms": [{"name": "control", "weight": 1}, {"name": "other", "weight": 1}]}'
+    FROM generate_series(1, 4) AS number
+"""
+"""They go into the policy that the first champion publishes."""
 TRAINED_ON_CONVERSATIONS = 300
 WORD_OTHERS = Settings().words_min_conversations
 
@@ -37,6 +44,7 @@ WORD_OTHERS = Settings().words_min_conversations
 def main(command: list[str]) -> int:
     with _postgres() as server:
         owner = server.dsn(DATABASE)
+        _execute(owner, RUN_EXPERIMENTS)
         publish_champions(owner)
         environment = {
             **os.environ,

@@ -13,7 +13,7 @@ from benchmarks.contenders import Place
 from benchmarks.percentiles import percentile
 from benchmarks.turns import Turns
 
-WHOLE_TURN = "process_conversation_predictions, three champions, redaction"
+WHOLE_TURN = "process_conversation_predictions, four experiments, three champions, redaction"
 EARLY, LATE = range(3, 6), range(39, 42)
 """Turn 4 and turn 40, whichever side speaks there."""
 

@@ -1,4 +1,4 @@
-"""An agent process with everything on: three champions, redaction, spool, shipper. Prints what whole turns cost."""
+"""An agent process with everything on: champions, experiments, redaction, spool, shipper. Prints what turns cost."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from ml_pipeline.simulation.floor import simulated_source
 from ml_pipeline.vocabulary.dialogue import Dialogue
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS
 
-CHAMPIONS = 3
+CHAMPIONS, EXPERIMENTS = 3, 4
 PASSES = 6
 CONVERSATIONS_OF_A_PASS = 30
 PERIOD = 36
@@ -58,7 +58,7 @@ async def main() -> None:
     dialogues = [each for each in simulated_source(seed=2, conversations=400).dialogues if len(each.messages) > 18]
     scripts = [Script(one, more) for one, more in zip(dialogues[::2], dialogues[1::2], strict=False)]
     async with MLPipelineService() as service:
-        await _wait_for_champions(service)
+        await _wait_for_policy(service, scripts[0])
         idle = await probe(TALK_SECONDS / 3)
         passes = [await _pass(service, scripts, str(number)) for number in range(PASSES + 1)]
         talking = [asyncio.create_task(_talk(service, scripts, place)) for place in range(TALKING)]
@@ -68,10 +68,15 @@ async def main() -> None:
     print(msgspec.json.encode(Turns(passes[1:], sorted(idle), sorted(lag))).decode())  # the first pass warms up
 
 
-async def _wait_for_champions(service: MLPipelineService) -> None:
+async def _wait_for_policy(service: MLPipelineService, script: Script) -> None:
+    """Wait until a turn is answered by our models and has an arm of every experiment."""
     deadline = time.monotonic() + 30
-    while len((await service.get_ml_pipeline_metrics())["model_updates"]["models"]) < CHAMPIONS:
-        assert time.monotonic() < deadline, "the champions did not come; is the stage set?"
+    while True:
+        answer = await _say(service, f"waiting-{time.monotonic()}", script, script.turn_from(0))
+        ours = [version for version in answer["served_by"].values() if version != "caller"]
+        if (len(ours), len(answer["ab_variants"])) == (CHAMPIONS, EXPERIMENTS):
+            return
+        assert time.monotonic() < deadline, f"the policy did not come: {answer['served_by']}, {answer['ab_variants']}"
         await asyncio.sleep(0.1)
 
 
@@ -97,8 +102,8 @@ async def _talk(service: MLPipelineService, scripts: Sequence[Script], place: in
         await asyncio.sleep(TURN_EVERY_SECONDS)
 
 
-async def _say(service: MLPipelineService, conversation: str, script: Script, turn: int) -> None:
-    await service.process_conversation_predictions(
+async def _say(service: MLPipelineService, conversation: str, script: Script, turn: int) -> dict[str, Any]:
+    return await service.process_conversation_predictions(
         conversation, script.messages[: turn + 1], script.context, script.answers[turn]
     )
 
