@@ -11,6 +11,8 @@ from tests.torture.plan import Plan, draw
 from tests.torture.stand import Stand, stand
 from tests.torture.waiting import StuckError
 
+BECAME = ("stored", "duplicate", "rejected", "refused", "quarantined", "dropped", "missing")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make torture")
@@ -23,11 +25,10 @@ def main() -> int:
         for seed in range(given.seed, given.seed + given.rounds):
             sums += _tell_round(server, draw(seed))
     wrong = sums["violations"]
-    _say(
-        f"{given.rounds} rounds in {time.monotonic() - began:.0f} s: {sums['told']} ids told, {sums['rows']} stored, "
-        f"{sums['duplicate']} duplicate, {sums['rejected']} rejected, {sums['refused']} refused, "
-        f"{sums['quarantined']} quarantined, {sums['dropped']} dropped; {wrong} violations"
-    )
+    _say(f"{given.rounds} rounds, {sums['acts']} acts in {time.monotonic() - began:.0f} s: " + ", ".join(
+        f"{sums[name]} {name}" for name in ("told", *BECAME)
+    ))  # fmt: skip
+    _say(f"{wrong} violations: {sums['lost']} of lost, {sums['doubled']} of doubled, {sums['stuck']} stuck")
     return 1 if wrong else 0
 
 
@@ -37,25 +38,22 @@ def _tell_round(server: Stand, plan: Plan) -> Counter[str]:
         seen = play(server, plan)
     except StuckError as error:
         _say(f"{plan.seed:5d} STUCK {plan}\n      {error}")
-        return Counter(violations=1)
+        return Counter(violations=1, stuck=1)
     wrong = violations(seen)
     sums = _sums(seen)
     _say(
         f"{plan.seed:5d} {'BROKEN' if wrong else 'held'} {time.monotonic() - began:4.1f} s "
-        f"told {sums['told']} stored {sums['rows']} {plan}"
+        f"{sums['told']} told, {sums['stored']} stored, {sums['quarantined'] + sums['dropped']} gone: {plan}"
     )
     for rule in wrong:
         _say(f"      {rule}")
-    return sums + Counter(violations=len(wrong))
+    kinds = Counter(rule.split(":")[0] for rule in wrong)
+    return sums + kinds + Counter(violations=len(wrong), acts=len(plan.acts))
 
 
 def _sums(seen: Evidence) -> Counter[str]:
-    names = ("duplicate", "rejected", "refused", "quarantined", "dropped")
-    return Counter(
-        told=sum(offer.told is not None for offer in seen.offers),
-        rows=len(seen.rows),
-        **{name: sum(getattr(writer, name) for writer in seen.writers) for name in names},
-    )
+    became = {name: sum(getattr(writer, name) for writer in seen.writers) for name in BECAME}
+    return Counter(told=sum(offer.told is not None for offer in seen.offers), **became)
 
 
 def _say(line: str) -> None:

@@ -46,12 +46,13 @@ def main(orders: Orders) -> None:
     plan = orders.plan
     if orders.disk == "limited":
         resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT_BYTES, LIMIT_BYTES))
-    if orders.disk == "refusing":
-        _refuse_now_and_then(random.Random(plan.seed))
     if plan.dies_at_step and orders.generation == 0:
         die_at_step(os.environ["ML_PIPELINE_SPOOL"], plan.dies_at_step)
     service = MLPipelineService()
     _run(service.initialize())
+    if orders.disk == "refusing":
+        asyncio.run(Talk(service, f"{plan.name}.{orders.generation}.first", orders).times(20))
+        _refuse_now_and_then(random.Random(plan.seed))
     _tell("up")
     name = f"{plan.name}.{orders.generation}"
     if plan.kind == "threads":

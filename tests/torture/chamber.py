@@ -1,6 +1,7 @@
 """One round: agents talk, things go wrong, everything is started again and drained, and the evidence is gathered."""
 
 import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -22,11 +23,12 @@ import psycopg2
 
 from ml_pipeline.online.ids import fresh_event_id
 from ml_pipeline.online.recorder import Event, Recorder
-from ml_pipeline.online.segments import SegmentName, list_segments, open_finished
+from ml_pipeline.online.segments import SegmentName, list_segments
+from ml_pipeline.stack.processes import working_in
 from tests.torture.agent import Orders
 from tests.torture.checker import Evidence, Offer
 from tests.torture.damage import Destroyed, damage
-from tests.torture.evidence import Told, read_rejected, read_rows, read_writers
+from tests.torture.evidence import Told, read_ledger, read_rejected, read_rows, read_writers
 from tests.torture.plan import AgentPlan, Plan
 from tests.torture.spool_disk import can_mount, small_disk
 from tests.torture.stand import Stand
@@ -34,6 +36,7 @@ from tests.torture.waiting import StuckError, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 ALWAYS_THERE = {"quarantine", "shipper.lock", "shipper.log"}
+WAITERS = "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
 TABLES = ("capture_writers", "ml_tracking_events", "log_ledger", "rejected_events")
 
 
@@ -122,6 +125,8 @@ class Round:
                 raise StuckError(f"{agent.plan} does not end") from error
         for agent in self._agents:
             agent.hearing.join(30)
+            if agent.process.returncode not in (0, -signal.SIGKILL):
+                self.told.raised.append(f"{agent.plan.name} ended with code {agent.process.returncode}")
         wait_until(self._is_drained, f"the spool is not drained: {self._files()}", 40)
         wait_until(lambda: not self._shipper_processes(), "a shipper does not end")
 
@@ -139,6 +144,7 @@ class Round:
             rows=read_rows(self._owner_dsn),
             rejected=read_rejected(self._owner_dsn),
             writers=read_writers(self._owner_dsn),
+            ledger=read_ledger(self._owner_dsn),
             destroyed=frozenset(self.destroyed),
             figures=tuple(self.told.figures),
             raised=tuple(self.told.raised),
@@ -151,7 +157,9 @@ class Round:
 
     def kill_agent(self) -> None:
         if living := self._living():
-            self._rng.choice(living).process.kill()
+            process = self._rng.choice(living).process
+            process.kill()
+            process.wait()
 
     def kill_shipper(self) -> None:
         for process in self._shipper_processes():
@@ -190,6 +198,17 @@ class Round:
         self.kill_shipper()
         self._start_program("tests.torture.doom", "step", str(self._rng.randint(1, 12)))
 
+    def freeze_server(self) -> None:
+        """Let the server hang for a moment; nobody may wait for it."""
+        hanging = working_in(self._stand.server.data)
+        for process in hanging:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend()
+        time.sleep(self._rng.uniform(0.1, 0.5))
+        for process in hanging:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
+
     def freeze_shipper(self) -> None:
         for process in self._shipper_processes():
             process.suspend()
@@ -209,10 +228,11 @@ class Round:
             cursor = holder.cursor()
             cursor.execute("SET lock_timeout = '2s'")
             cursor.execute(f"LOCK TABLE {self._rng.choice(TABLES)} IN ACCESS EXCLUSIVE MODE")
-        time.sleep(0.25)
-        self.kill_shipper()
-        self.start_shipper()
-        time.sleep(0.4)
+            _wait_for_waiters(cursor, 1)
+            # Its server process waits on, and will commit what nobody asks for any more.
+            self.kill_shipper()
+            self.start_shipper()
+            _wait_for_waiters(cursor, 2)
         self.release_batch()
 
     def release_batch(self) -> None:
@@ -221,15 +241,12 @@ class Round:
         self._holders.clear()
 
     def damage_dead(self) -> None:
-        """Damage segments that nobody writes."""
+        """Kill an agent, and damage segments that nobody writes."""
+        self.kill_agent()
         for name in self._segments():
-            with contextlib.suppress(FileNotFoundError):
-                file, is_dead = open_finished(self._spool / str(name))
-                try:
-                    if is_dead:
-                        self.destroyed.update(damage(self._spool / str(name), self._rng))
-                finally:
-                    os.close(file)
+            with contextlib.suppress(FileNotFoundError, BlockingIOError), (self._spool / str(name)).open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self.destroyed.update(damage(self._spool / str(name), self._rng))
 
     def damage_living(self) -> None:
         """Damage segments while their writers stand still; the shipper reads on."""
@@ -340,6 +357,17 @@ class Round:
         self.kill_shipper()
         for process in self._shippers:
             process.wait()
+
+
+def _wait_for_waiters(cursor: psycopg2.extensions.cursor, number: int) -> None:
+    """Return once so many batches wait for a lock; after a second and a half in any case."""
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        cursor.execute(WAITERS)
+        (waiting,) = cursor.fetchone() or (0,)
+        if waiting >= number:
+            return
+        time.sleep(0.01)
 
 
 def _wait_until_up(agent: Agent) -> None:

@@ -51,6 +51,7 @@ class Writer:
     rejected: int
     quarantined: int
     dropped: int
+    missing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,14 @@ class Evidence:
     """What became of a round.
 
     ``may_drop``: its spool drops the oldest when full. ``keeps_all``: nothing could refuse or damage a record.
-    ``left``: files that are still in the spool.
+    ``left``: files that are still in the spool. ``ledger``: the ids that wait for the projection.
     """
 
     offers: tuple[Offer, ...]
     rows: tuple[Row, ...]
     rejected: tuple[Rejected, ...]
     writers: tuple[Writer, ...]
+    ledger: tuple[str, ...]
     destroyed: frozenset[Destroyed] = frozenset()
     figures: tuple[Figures, ...] = ()
     raised: tuple[str, ...] = ()
@@ -85,7 +87,8 @@ class Evidence:
 
 def violations(seen: Evidence) -> list[str]:
     """Return every rule the round broke, in words; nothing where none is."""
-    return [*_lost(seen), *_doubled(seen), *_foreign(seen), *_unbalanced(seen), *_disagreeing(seen), *_hurt(seen)]
+    rules = (_lost, _doubled, _foreign, _unledgered, _unbalanced, _disagreeing, _hurt)
+    return [wrong for rule in rules for wrong in rule(seen)]
 
 
 def _lost(seen: Evidence) -> Iterator[str]:
@@ -134,29 +137,41 @@ def _foreign(seen: Evidence) -> Iterator[str]:
             yield f"mistaken: {offer.told} was told for {offer.keys} and is {keys[offer.told]}"
 
 
+def _unledgered(seen: Evidence) -> Iterator[str]:
+    logged = Counter(row.id for row in seen.rows)
+    waiting = Counter(seen.ledger)
+    differing = (logged - waiting) | (waiting - logged)
+    if differing:
+        yield f"unledgered: {len(differing)} ids stand in log and ledger unequally often, such as {min(differing)}"
+
+
 def _unbalanced(seen: Evidence) -> Iterator[str]:
     rows = Counter(row.writer for row in seen.rows)
     rejected = Counter(row.writer for row in seen.rejected)
     logged = {row.id for row in seen.rows}
     present = set(_places(seen))
     for writer in seen.writers:
-        # Damage behind the last record that can be read takes its numbers with it: nobody knows them.
-        hit = [
+        damaged = [
             record
             for record in seen.destroyed
-            if record.writer == writer.writer
-            and record.sequence <= writer.accepted
-            and (record.writer, record.sequence) not in present
+            if record.writer == writer.writer and (record.writer, record.sequence) not in present
         ]
+        hit = [record for record in damaged if record.sequence <= writer.accepted]
+        # Behind the last record that can be read, only what the writer itself had claimed is known to be gone.
+        behind = len(damaged) - len(hit)
         # Of an event that another writer told too, the record may have been a duplicate before it was hit.
         least = sum(record.id not in logged for record in hit)
         ends = writer.stored + writer.duplicate + writer.rejected + writer.quarantined + writer.dropped
         for what, is_right in (
-            ("offered is accepted + refused", writer.offered == writer.accepted + writer.refused),
+            (
+                "offered is accepted + missing + refused",
+                writer.offered == writer.accepted + writer.missing + writer.refused,
+            ),
             ("accepted is what became of it", writer.accepted == ends),
             (f"stored is its {rows[writer.writer]} rows", writer.stored == rows[writer.writer]),
             (f"rejected is its {rejected[writer.writer]} rows", writer.rejected == rejected[writer.writer]),
             (f"quarantined is the {least} to {len(hit)} hit", least <= writer.quarantined <= len(hit)),
+            (f"missing are at most the {behind} hit behind the last", writer.missing <= behind),
             ("nothing is dropped unless the spool may", writer.dropped == 0 or seen.may_drop),
         ):
             if not is_right:
@@ -172,7 +187,9 @@ def _disagreeing(seen: Evidence) -> Iterator[str]:
         if said.offered != said.accepted + said.refused:
             yield f"unbalanced: the agent itself says {said}"
         found = known.get(said.writer)
-        if said.offered and (found is None or found.refused < said.refused or found.accepted < said.accepted):
+        if said.offered and (
+            found is None or found.refused < said.refused or found.accepted + found.missing < said.accepted
+        ):
             yield f"disagreeing: the agent said {said}, the database says {found}"
 
 

@@ -19,9 +19,11 @@ ROWS = """
 REJECTED = "SELECT writer::text, sequence, coalesce(line ->> 'id', line #>> '{}') AS line FROM rejected_events"
 WRITERS = """
     SELECT writer::text, offered, accepted_sequence AS accepted, stored, duplicate, rejected, quarantined, dropped,
+           missing,
            (SELECT coalesce(sum(value::bigint), 0)::bigint FROM jsonb_each_text(refused)) AS refused
     FROM capture_writers
 """
+LEDGER = "SELECT unnest(ids)::text AS id FROM log_ledger"
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -62,6 +64,10 @@ def read_rejected(dsn: str) -> tuple[Rejected, ...]:
         found = _UUID.search(row["line"])
         rejected.append(Rejected(found[0] if found else "", row["writer"], row["sequence"]))
     return tuple(rejected)
+
+
+def read_ledger(dsn: str) -> tuple[str, ...]:
+    return tuple(row["id"] for row in _query(dsn, LEDGER))
 
 
 def read_writers(dsn: str) -> tuple[Writer, ...]:

@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from typing import Literal
 
-KILLS = ("kill_agent", "kill_shipper", "kill_agent_and_shipper", "kill_server", "bounce_server")
+KILLS = ("kill_agent", "kill_shipper", "kill_agent_and_shipper", "kill_server", "bounce_server", "freeze_server")
 
 FAULTS: dict[str, tuple[str, ...]] = {
     "an agent is killed": ("kill_agent",),
@@ -22,7 +22,7 @@ FAULTS: dict[str, tuple[str, ...]] = {
     "the disk is full": (),
     "the disk refuses now and then": (),
     "files may not grow": (),
-    "bytes of dead writers are damaged": ("kill_agent", "damage_dead"),
+    "bytes of dead writers are damaged": ("damage_dead",),
     "bytes of living writers are damaged": ("damage_living",),
     "the spool is full and refuses": ("stop_server",),
     "the spool is full and drops the oldest": ("stop_server",),
@@ -89,10 +89,17 @@ def draw(seed: int) -> Plan:
         _DISKS.get(fault, "sound"),
         _spool_max_bytes(rng, fault),
         "drop_oldest" if fault == "the spool is full and drops the oldest" else "refuse",
-        is_database_up=fault != "the database is away" and rng.random() < 0.85,
+        is_database_up=rng.random() < _CHANCE_OF_DATABASE.get(fault, 0.85),
     )
 
 
+_CHANCE_OF_DATABASE = {
+    "the database is away": 0.0,
+    "the database holds a batch up, and its shipper is killed": 1.0,
+    # Damage finds more where nothing is shipped yet.
+    "bytes of dead writers are damaged": 0.3,
+    "bytes of living writers are damaged": 0.3,
+}
 _DISKS: dict[str, Disk] = {
     "the disk is full": "small",
     "the disk refuses now and then": "refusing",

@@ -9,7 +9,7 @@ from tests.torture.checker import Evidence, Figures, Offer, Rejected, Row, Write
 from tests.torture.damage import Destroyed
 
 WRITER = Writer(
-    "w", offered=7, refused=1, accepted=6, stored=3, duplicate=0, rejected=1, quarantined=1, dropped=1
+    "w", offered=7, refused=1, accepted=6, stored=3, duplicate=0, rejected=1, quarantined=1, dropped=1, missing=0
 )  # fmt: skip
 IN_ORDER = Evidence(
     offers=(
@@ -23,6 +23,7 @@ IN_ORDER = Evidence(
     rows=(Row("id1", "w", 1, "seen a 1"), Row("id6", "w", 5, "turn c 0"), Row("id7", "w", 6, "turn c 1")),
     rejected=(Rejected("id2", "w", 2),),
     writers=(WRITER,),
+    ledger=("id1", "id6", "id7"),
     destroyed=frozenset({Destroyed("id3", "w", 3)}),
     figures=(Figures("w", offered=7, accepted=6, refused=1),),
     may_drop=True,
@@ -40,6 +41,7 @@ def with_row(row: Row) -> Evidence:
     return replace(
         IN_ORDER,
         rows=(*IN_ORDER.rows, row),
+        ledger=(*IN_ORDER.ledger, row.id),
         writers=(replace(WRITER, offered=8, accepted=7, stored=4),),
     )
 
@@ -76,13 +78,16 @@ BROKEN = {
         ),
         "mistaken: id1",
     ),
-    "offered is too high": (with_writer(offered=8), "offered is accepted + refused"),
-    "a refusal is not counted": (with_writer(refused=0), "offered is accepted + refused"),
+    "the projection is not told of a row": (replace(IN_ORDER, ledger=("id1", "id6")), "unledgered: 1 ids"),
+    "the projection is told of a row twice": (replace(IN_ORDER, ledger=(*IN_ORDER.ledger, "id1")), "unledgered: 1 ids"),
+    "offered is too high": (with_writer(offered=8), "offered is accepted + missing + refused"),
+    "a refusal is not counted": (with_writer(refused=0), "offered is accepted + missing + refused"),
     "stored is doubled": (with_writer(stored=6), "accepted is what became of it"),
     "a stored one is called duplicate": (with_writer(stored=2, duplicate=1), "stored is its 3 rows"),
     "a rejected one is called duplicate": (with_writer(rejected=0, duplicate=1), "rejected is its 1 rows"),
     "a damaged one is called duplicate": (with_writer(quarantined=0, duplicate=1), "quarantined is the 1 to 1 hit"),
     "one more is quarantined than was hit": (with_writer(quarantined=2, dropped=0), "quarantined is the 1 to 1 hit"),
+    "one is called missing that was not hit": (with_writer(offered=8, missing=1), "missing are at most the 0 hit"),
     "a writer is not known": (replace(IN_ORDER, writers=()), "no figures of ['w']"),
     "something is dropped that may not be": (replace(IN_ORDER, may_drop=False), "nothing is dropped"),
     "the agent's own figures do not add up": (
