@@ -650,7 +650,7 @@ SELECT epoch, n, document, published_at FROM policy_snapshots ORDER BY epoch DES
 CREATE TABLE kill_switches (
     act     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name    text        NOT NULL CHECK (name IN ('experiments', 'challengers', 'predictor')),
-    subject text        NOT NULL DEFAULT '',
+    subject text        NOT NULL DEFAULT '' CHECK (length(subject) <= 255),
     is_on   boolean     NOT NULL,
     reason  text        NOT NULL CHECK (reason <> ''),
     actor   text        NOT NULL CHECK (actor <> ''),
@@ -696,6 +696,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
                      CROSS JOIN jsonb_array_elements(rule.value) AS allowed
                      WHERE jsonb_typeof(allowed) <> 'string' OR length(allowed #>> '{}') NOT BETWEEN 1 AND 50)
             THEN 'eligibility lists something else than texts of 1 to 50 characters'
+        -- One that swells the policy beyond what agents read would keep every other change from them.
+        WHEN octet_length(jsonb_build_array(config -> 'arms', config -> 'eligibility', config -> 'traffic')::text) > 20000
+            THEN 'arms, eligibility and traffic have more than 20,000 bytes'
     END
 $$;
 
@@ -718,11 +721,13 @@ LANGUAGE sql STABLE AS $$
     ), running AS (
         SELECT id, name, jsonb_strip_nulls(config) AS config,
                row_number() OVER (PARTITION BY name ORDER BY created_at, id) AS namesake,
+               row_number() OVER (ORDER BY created_at, id) AS nth,
                EXISTS (SELECT FROM off WHERE off.name = 'experiments' AND off.subject IN ('', e.name)) AS is_off
         FROM ml_experiments AS e
         WHERE status = 'running'
     ), judged AS MATERIALIZED (
         SELECT *, CASE WHEN namesake > 1 THEN 'an older running experiment has its name'
+                       WHEN nth > 100 THEN '100 older experiments run'
                        ELSE experiment_fault(name, config) END AS fault
         FROM running
     ), experiment AS (
@@ -745,7 +750,8 @@ LANGUAGE sql STABLE AS $$
         'switches', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', name, 'subject', subject, 'since', set_at)
                                                ORDER BY name, subject), '[]') FROM off),
         'left_out', (SELECT coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'fault', fault)
-                                               ORDER BY name, id), '[]') FROM judged WHERE fault IS NOT NULL))
+                                               ORDER BY name, id), '[]')
+                     FROM (SELECT * FROM judged WHERE fault IS NOT NULL ORDER BY nth LIMIT 100) AS broken))
 $$;
 
 -- Keeps the policy as the next snapshot of `this_epoch` and tells listening agents at the commit. The caller holds the lock.

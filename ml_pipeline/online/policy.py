@@ -15,7 +15,7 @@ SCHEMA = 1
 an older agent goes on without it: one that knows no experiments gives no arms, which is the control."""
 
 MOST_BYTES = 4 << 20
-"""A hundred times what 200 experiments of five arms take."""
+"""100 experiments, the most there are, as large as they may be, take less than half of it."""
 
 
 class ModelEntry(msgspec.Struct, frozen=True):

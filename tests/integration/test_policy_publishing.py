@@ -8,7 +8,7 @@ import time
 import psycopg2
 import pytest
 
-from ml_pipeline.online.policy import read_document
+from ml_pipeline.online.policy import MOST_BYTES, read_document
 from tests.integration.events import rows
 from tests.integration.policy import EVEN, bundle, document, execute, experiment, kill, publish
 
@@ -153,6 +153,7 @@ BROKEN = {
     "eligibility misspelt": {"arms": EVEN, "eligibility": {"language": ["es"]}},
     "eligibility no list": {"arms": EVEN, "eligibility": {"languages": "es"}},
     "eligibility of numbers": {"arms": EVEN, "eligibility": {"languages": [1]}},
+    "eligibility without end": {"arms": EVEN, "eligibility": {"languages": [f"l{at}" for at in range(5000)]}},
 }
 
 
@@ -180,6 +181,23 @@ def test_broken_experiments_are_left_out_with_the_reason_and_keep_nobody_from_pu
     read_document(json.dumps(published).encode())
 
 
+def test_no_number_of_experiments_swells_the_policy_beyond_what_agents_read(database):
+    execute(
+        database,
+        "INSERT INTO ml_experiments (id, name, experiment_type, status, config)"
+        " SELECT gen_random_uuid(), 'e' || n, 'test', 'running', %s FROM generate_series(1, 5000) AS n",
+        json.dumps({"arms": [{"name": str(at).zfill(100), "weight": 1} for at in range(20)],
+                    "eligibility": {"languages": [str(at).zfill(50) for at in range(250)]}}),
+    )  # fmt: skip
+
+    publish(database, (bundle(CHAMPION), "champion", 0))
+
+    published = json.dumps(document(database)).encode()
+    assert len(read_document(published).experiments) == 100
+    assert len(document(database)["left_out"]) == 100
+    assert len(published) < MOST_BYTES / 2
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_config_whatever_keeps_a_rollback_from_being_published(database, seed):
     chance = random.Random(seed)
@@ -193,7 +211,7 @@ def test_no_config_whatever_keeps_a_rollback_from_being_published(database, seed
             return [junk(depth + 1) for _ in range(chance.randrange(4))]
         return chance.choice(choices)
 
-    for at in range(150):
+    for at in range(90):
         base = {"arms": EVEN, "unit": "customer", "traffic": 0.5, "eligibility": {}}
         config = {**base, chance.choice(list(base)): junk()} if at % 2 else {"config": junk()}
         experiment(database, f"e{at}", config=config)
@@ -202,7 +220,7 @@ def test_no_config_whatever_keeps_a_rollback_from_being_published(database, seed
 
     published = document(database)
     assert versions(database) == {CHAMPION}
-    assert len(published["experiments"]) + len(published["left_out"]) == 150
+    assert len(published["experiments"]) + len(published["left_out"]) == 90
     assert len(read_document(json.dumps(published).encode()).experiments) == len(published["experiments"])
 
 
