@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 CONNECT_SECONDS = 5
 STATEMENT_SECONDS = 5.0
 REST_SECONDS = 0.001
-"""After each part of a new model: who prepares it holds the interpreter, and the calls of the agent go first."""
+"""After each part of a new model: whoever reads it holds the interpreter, and the agent's calls go first."""
 
 
 class PolicyReader:
@@ -191,7 +191,7 @@ class PolicyReader:
         except BundleError as error:
             log.warning("policy.cache_refused error=%s", error)
             self._note("bundle_altered")
-        content = store.bundle_content(connection, digest) if connection is not None else None
+        content = store.bundle_content(connection, digest, _rest) if connection is not None else None
         if content is None:
             return None
         bundle = decode(content, digest)
@@ -204,7 +204,11 @@ def _predictor(bundle: Bundle, entry: ModelEntry) -> Predictor:
     model = bundle.model
     if (model.task, model.mode, model.version) != (entry.task, entry.mode, entry.version):
         raise BundleError(f"bundle {entry.digest[:12]} is {model.version}, the policy says {entry.version}")
-    return Predictor(bundle, rest=lambda: time.sleep(REST_SECONDS))
+    return Predictor(bundle, _rest)
+
+
+def _rest() -> None:
+    time.sleep(REST_SECONDS)
 
 
 def cache_of(folder: Path, dsn: str) -> PolicyCache:

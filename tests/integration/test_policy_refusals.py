@@ -238,7 +238,7 @@ async def test_a_copy_that_an_older_release_kept_in_part_is_completed_at_the_nex
 async def test_a_kill_switch_waits_for_no_bundle(database, good, monkeypatch):
     """A bundle that cannot be fetched, time and again, keeps nothing else of its policy from being obeyed."""
 
-    def fails(connection, digest):
+    def fails(connection, digest, rest):
         raise DatabaseError("Postgres is away (57014): canceling statement due to statement timeout")
 
     async with MLPipelineService() as service:

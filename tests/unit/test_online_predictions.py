@@ -16,6 +16,7 @@ GIVEN = {
     "needs": {"needs": [{"type": "roi", "confidence": 0.6}]},
     "conversion": {"probability": 0.3},
 }
+CONTEXT = {"phase": "closing", "language": "en"}
 MODES = {"objection": "anticipate", "needs": "detect", "conversion": "anticipate"}
 LABELS = {"objection": "trust", "needs": "support", "conversion": "sold"}
 
@@ -61,7 +62,7 @@ def obey(service, *models):
 
 
 async def ask(service, turns=1, given=GIVEN, conversation="c"):
-    return await service.process_conversation_predictions(conversation, spoken(turns), {"phase": "closing"}, given)
+    return await service.process_conversation_predictions(conversation, spoken(turns), CONTEXT, given)
 
 
 def predictions(tmp_path):
@@ -142,7 +143,7 @@ async def test_every_turn_is_predicted_from_the_row_of_the_whole_dialogue(servic
         await ask(service, turns)
 
     said = [(message["role"], message["content"]) for message in spoken(20)]
-    expected = [feature_row(said[: turn + 1], {"phase": "closing"}) for turn in range(20)]
+    expected = [feature_row(said[: turn + 1], CONTEXT) for turn in range(20)]
     assert predictor.rows == expected
     ours = [data for data in predictions(tmp_path) if data["version"] != "caller"]
     assert [data["feature_digest"] for data in ours] == [feature_digest(row) for row in expected]

@@ -3,6 +3,7 @@
 import hashlib
 import random
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -74,7 +75,7 @@ def table(count, seed, **columns):
     return made.assign(customer_group=[f"c{at}" for at in range(len(made))], **numbers | columns)
 
 
-BLOCKS = {
+BLOCKS: dict[str, list[dict[str, Any]]] = {
     "word": [{"analyzer": "word", "ngram_range": (1, 1)}],
     "word 1-3": [{"analyzer": "word", "ngram_range": (1, 3), "sublinear_tf": True}],
     "word 2-3": [{"analyzer": "word", "ngram_range": (2, 3)}],
@@ -100,7 +101,7 @@ def linear(blocks, others=4):
 
 
 ENCODED = {"handle_unknown": "use_encoded_value"}
-TREES = {
+TREES: dict[str, Any] = {
     "one-hot": (
         [("categories", OneHotEncoder(handle_unknown="ignore"), CATEGORIES), ("numbers", "passthrough", NUMBERS)],
         {},
@@ -129,7 +130,7 @@ TREES = {
 }
 
 
-def trees(steps, options):
+def trees(steps: Any, options: Any) -> Pipeline:
     return fitted(ColumnTransformer(steps, sparse_threshold=0), TreeHeads({"max_iter": 30, **options}), 4)
 
 
@@ -270,7 +271,7 @@ def test_a_bundle_of_another_release_or_of_none_is_refused(content):
         decode(content, digest)
 
 
-KNOWN = {
+KNOWN: dict[str, Any] = {
     "task": "objection", "mode": "detect", "version": "v/1", "feature_revision": REVISION, "labels": ["price"],
     "thresholds": {"price": 0.5}, "intercepts": {"price": 0.0}, "calibration": {},
     "samples": [Sample({"turn": 0.0}, {"price": 0.5})],
