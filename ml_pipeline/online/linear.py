@@ -3,8 +3,9 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from operator import itemgetter, mul
 
 from ml_pipeline.online.bundle import LinearBundle, OneHotBlock, Part, ScaledBlock, Terms, TfidfBlock, Words
@@ -16,7 +17,6 @@ CHUNKS_REMEMBERED = 2_048  # of a block, with what it knows of their pieces: 1 M
 Scores = list[float]
 Contribution = Callable[[FeatureRow], Scores | None]
 """What a block adds to each label's score for a row; None where that is nothing."""
-Pick = Callable[[Sequence[float]], tuple[float, ...]]
 
 
 class LinearScorer:
@@ -43,11 +43,8 @@ class LinearScorer:
 
     def scores(self, row: FeatureRow) -> Scores:
         """Return the score of each label."""
-        scores = self._intercepts
-        for contribute in self._blocks:
-            if parts := contribute(row):
-                scores = [score + part for score, part in zip(scores, parts, strict=True)]
-        return scores
+        parts = [part for contribute in self._blocks if (part := contribute(row))]
+        return [sum(of_label) for of_label in zip(self._intercepts, *parts, strict=True)]
 
 
 class _TextBlock:
@@ -61,12 +58,12 @@ class _TextBlock:
         self._column = block.column
         self._known = known
         self._low, self._high = block.ngram_range
-        self._is_sublinear = block.sublinear_tf
+        self._frequency = _sublinear if block.sublinear_tf else float
         self._places: dict[str, int] = {}
         self._squares = array("d", [0.0])  # of the idf; the first place is nothing's
         self._weights = [array("d", [0.0]) for _ in range(labels)]  # times the idf
-        self._find = self._word_terms if block.analyzer == "word" else self._pieces
-        self._places_in_chunk = lru_cache(CHUNKS_REMEMBERED)(self._look_into_chunk)
+        self._is_of_words = block.analyzer == "word"
+        self._places_in_chunk = _reader_of_chunks(self._places, known, *block.ngram_range)
 
     def add(self, part: Terms) -> None:
         end = len(self._squares) + len(part.terms)
@@ -78,38 +75,55 @@ class _TextBlock:
             raise ValueError(f"terms of {self._column} come twice, or without their weights")
 
     def __call__(self, row: FeatureRow) -> Scores | None:
-        counts = Counter(self._find(str(row.get(self._column, ""))))
-        if not counts:
-            return None
+        text = str(row.get(self._column, ""))
+        counts = Counter(self._word_terms(text) if self._is_of_words else self._pieces(text))
+        again = [place for place, count in counts.items() if count > 1]
+        frequencies = list(map(self._frequency, map(counts.__getitem__, again)))
         once = itemgetter(0, 0, *[place for place, count in counts.items() if count == 1])  # two at least: a tuple
-        repeated = {place: self._frequency(count) for place, count in counts.items() if count > 1}
-        again, frequencies = list(repeated), list(repeated.values())
-        norm = math.sqrt(_sum(self._squares, once, again, [frequency**2 for frequency in frequencies]))
-        return [_sum(figures, once, again, frequencies) / norm for figures in self._weights]
+        more = itemgetter(0, 0, *again)
+        frequencies = [0.0, 0.0, *frequencies]
 
-    def _frequency(self, count: int) -> float:
-        return 1.0 + math.log(count) if self._is_sublinear else float(count)
+        def total(figures: Sequence[float], factors: list[float]) -> float:
+            added: float = sum(once(figures)) + sum(map(mul, factors, more(figures)))
+            return added
 
-    def _word_terms(self, text: str) -> list[int]:
+        norm = math.sqrt(total(self._squares, list(map(mul, frequencies, frequencies))))
+        return [total(figures, frequencies) / norm for figures in self._weights] if norm else None
+
+    def _word_terms(self, text: str) -> Iterator[int]:
         """scikit-learn's word n-grams: words of two or more letters, joined by one space."""
-        words = [word for word in words_of(text) if len(word) > 1 and word in self._known]
+        words: Sequence[str] = words_of(text)
+        if self._high > 1:  # single words that are not known have no place anyway
+            words = [word for word in words if len(word) > 1 and word in self._known]
         terms = words if self._low == 1 else []
         for length in range(max(self._low, 2), self._high + 1):
             terms = [*terms, *map(" ".join, zip(*(words[at:] for at in range(length)), strict=False))]
-        return [place for place in map(self._places.get, terms) if place is not None]
+        return map(self._places.get, terms, repeat(0))
 
-    def _pieces(self, text: str) -> list[int]:
+    def _pieces(self, text: str) -> Iterator[int]:
         """scikit-learn's ``char_wb``: n-grams of letters inside what white space parts."""
-        return [place for chunk in chunks_of(text) for place in self._places_in_chunk(chunk)]
-
-    def _look_into_chunk(self, chunk: str) -> tuple[int, ...]:
-        pieces = _pieces_of(hide_unknown(chunk, self._known), self._low, self._high)
-        return tuple(place for place in map(self._places.get, pieces) if place is not None)
+        return chain.from_iterable(map(self._places_in_chunk, chunks_of(text)))
 
 
-def _sum(figures: Sequence[float], once: Pick, again: list[int], frequencies: list[float]) -> float:
-    total: float = sum(once(figures)) + sum(map(mul, frequencies, map(figures.__getitem__, again)))
-    return total
+def _reader_of_chunks(
+    places: Mapping[str, int], known: set[str], low: int, high: int
+) -> Callable[[str], tuple[int, ...]]:
+    """Return what finds the places of the pieces of a chunk, and remembers them.
+
+    A function of its own: as a method it and its memory would keep a replaced model alive.
+    """
+
+    @lru_cache(CHUNKS_REMEMBERED)
+    def places_of(chunk: str) -> tuple[int, ...]:
+        pieces = _pieces_of(hide_unknown(chunk, known), low, high)
+        return tuple(place for place in map(places.get, pieces) if place)
+
+    return places_of
+
+
+@lru_cache
+def _sublinear(count: int) -> float:
+    return 1.0 + math.log(count)
 
 
 def _pieces_of(chunk: str, low: int, high: int) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """What the agent computes in plain Python is what scikit-learn computes."""
 
+import gc
 import hashlib
 import random
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -250,6 +252,18 @@ def test_who_prepares_a_model_rests_after_every_part_and_every_sample():
     Predictor(bundle, rest=lambda: rests.append(1))
 
     assert len(rests) == len(list(bundle.parts())) + len(bundle.model.samples)
+
+
+def test_a_model_that_was_replaced_is_gone_at_once_without_a_garbage_collection():
+    predictor: Any = Predictor(export(linear(BLOCKS["both"]), TASK, "v/1"))
+    block = weakref.ref(predictor._scorer._blocks[0])
+    gc.disable()
+    try:
+        del predictor
+
+        assert block() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("model", [linear(BLOCKS["both"]), trees(*TREES["one-hot"])], ids=["linear", "trees"])
