@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # Every claim that a document makes; bench runs them all.
-BENCHES := bench-online bench-redaction bench-holdout
+BENCHES := bench-online bench-predictor bench-redaction bench-holdout
 .PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
@@ -29,6 +29,7 @@ help:
 	@echo "make format             let ruff mend what it can"
 	@echo "make bench              every benchmark: the claims of our documents, measured, into .local/bench"
 	@echo "make bench-online       what recording costs a call, beside other libraries, into .local/bench/online.jsonl"
+	@echo "make bench-predictor    what a prediction costs and what a swap of models holds up, into .local/bench/predictor.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
 	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
@@ -72,6 +73,10 @@ $(PEERS)/made: benchmarks/peers.txt
 	$(BIN)/python -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
+
+bench-predictor:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.online_stage $(BIN)/python -m benchmarks.online_predictor
 
 bench-holdout:
 	@$(ENVIRONMENT) run
