@@ -2,7 +2,8 @@
 
 The messages are those of tests/redaction_set. Each is redacted twice: with its language, and with none, when both
 redactors run. Intervals are 95 %, Wilson's. Clean messages are all of PersuasionForGood and CaSiNo, each after what
-was said before it. Times are of messages of 200 characters, none of them seen before.
+was said before it. Times are of messages of 200 characters, warm,
+none of them seen before.
 
 Run by ``make bench-redaction``; needs ../shared/data or HOLDOUT_DATA for the clean messages. ``--part dev --failures``
 prints what was missed; the held-out part never does.
@@ -141,8 +142,6 @@ def _times(what: str, batches: Sequence[Timed]) -> Iterator[Claim]:
 
 
 def _milliseconds(batch: Timed) -> Iterator[float]:
-    for text, hint in batch[:100]:
-        redact(text[::-1], hint)  # warm, without the messages to come
     for text, hint in batch:
         begun = perf_counter_ns()
         redact(text, hint)
