@@ -1,15 +1,20 @@
-"""What goes on of a caller's context: five categories, and a keyed hash in place of the customer."""
+"""What goes on of a caller's context: five categories, a keyed hash for the customer, and what the operator names."""
 
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
-from ml_pipeline.online.plain import clean_text, fields_of
+from ml_pipeline.online.customer_data import CUSTOMER_DATA, age_band, named_fields
+from ml_pipeline.online.figures import read_id
+from ml_pipeline.online.plain import Json, Plain, clean_text, fields_of
+from ml_pipeline.online.redaction import Hint, customer_names
 
 CATEGORY_CHARACTERS = 50
-_AGE_BANDS = ((18, "under-18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
+NAMED_CHARACTERS = 200
+NAMED_FIELDS = "customer_fields"
+"""Under this key a prediction's context holds what the operator named: data, never a feature."""
 _IDENTITIES = (
     ("customer_id", ("customer_id", "user_id", "id")),
     ("email", ("email", "e_mail", "mail", "correo")),
@@ -19,16 +24,31 @@ _IDENTITIES = (
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """``features``: what the feature function sees. ``about``: what events tell of their conversation."""
+    """``features``: what the feature function sees. ``about``: what events tell of their conversation.
+
+    ``named``: the fields that the operator named, masked and cut. ``names``: the customer's; they are never recorded.
+    """
 
     features: dict[str, str]
     about: dict[str, str]
+    named: dict[str, Json] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def spoken_in(self, language: str) -> "Context":
+        """Return this with ``language`` where the caller gave none."""
+        if not language or "language" in self.features:
+            return self
+        return Context({**self.features, "language": language}, self.about, self.named, self.names)
+
+    def recorded(self) -> dict[str, Json]:
+        """Return what a prediction keeps of it."""
+        return {**self.features, NAMED_FIELDS: self.named} if self.named else {**self.features}
 
 
-def read_context(given: object, customer_key: str) -> Context:
+def read_context(given: object, customer_key: str, customer_fields: tuple[str, ...] = ()) -> Context:
     """Return what may go on of ``given``; everything else in it, health data first of all, stays out."""
     context = fields_of(given) or {}
-    customer = fields_of(context.get("customer_data")) or {}
+    customer = fields_of(context.get(CUSTOMER_DATA)) or {}
     known = {
         "language": _language(context.get("language") or customer.get("language")),
         "phase": _category(context.get("phase"), str.lower),
@@ -40,22 +60,20 @@ def read_context(given: object, customer_key: str) -> Context:
     about = {name: value for name, value in features.items() if name != "phase"}
     if key := customer_hash(customer, customer_key):
         about["customer_key"] = key
-    return Context(features, about)
+    names = customer_names(customer)
+    named = named_fields({**context, **customer}, customer_fields) if customer_fields else {}
+    return Context(features, about, _masked(named, Hint(features.get("language", ""), names)), names)
 
 
-def age_band(age: object) -> str:
-    """Return the ten-year band of ``age``; "" where it is none.
-
-    >>> age_band(34), age_band("70"), age_band(None)
-    ('25-34', '65-plus', '')
-    """
-    try:
-        years = int(float(str(age)))
-    except (ValueError, OverflowError):
-        return ""
-    if not 0 < years < 130:
-        return ""
-    return next((band for limit, band in _AGE_BANDS if years < limit), "65-plus")
+def _masked(named: dict[str, object], hint: Hint) -> dict[str, Json]:
+    """Return single values masked and cut; what holds more than one is left out."""
+    kept: dict[str, Json] = {}
+    for name, value in Plain(hint).record(named).items():
+        if isinstance(value, str):
+            kept[name] = value[:NAMED_CHARACTERS]
+        elif not isinstance(value, (list, dict)):
+            kept[name] = value
+    return kept
 
 
 def customer_hash(customer: Mapping[str, object], key: str) -> str:
@@ -72,9 +90,7 @@ def customer_hash(customer: Mapping[str, object], key: str) -> str:
 
 
 def _identity(kind: str, value: object) -> str:
-    if value is None or isinstance(value, (bool, Mapping, list, tuple, set)):
-        return ""
-    text = str(value).strip().lower()
+    text = (read_id(value) or "").lower()
     if kind == "phone":
         # The last ten digits: the same phone with and without its country code.
         return "".join(character for character in text if character.isdigit())[-10:]

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online.contact_fields import contact_kind, mask_field
-from ml_pipeline.online.redaction import redact
+from ml_pipeline.online.contact_fields import contact_kind, is_machine_name, mask_field
+from ml_pipeline.online.customer_data import CUSTOMER_DATA, allowed_customer
+from ml_pipeline.online.redaction import NO_HINT, Hint, redact, redact_key
+from ml_pipeline.online.redaction.hint import BIRTH_DATE
 
 TEXT_CHARACTERS = 20_000
 """Longest text kept: a five-hour monologue; the feature function and its budget live with it."""
@@ -21,8 +23,14 @@ MOST_VALUES = 20_000
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
-def clean_text(text: str) -> tuple[str, bool]:
+def clean_text(text: str, hint: Hint = NO_HINT) -> tuple[str, bool]:
     """Return ``text`` as Postgres and JSON can hold it, masked and cut; and whether it was cut."""
+    text, is_cut = mend_text(text)
+    return redact(text, hint), is_cut
+
+
+def mend_text(text: str) -> tuple[str, bool]:
+    """Return ``text`` as Postgres and JSON can hold it, cut but not masked; and whether it was cut."""
     is_cut = len(text) > TEXT_CHARACTERS
     if is_cut:
         # Cut at a space, so that no half of a number escapes the masks.
@@ -32,17 +40,25 @@ def clean_text(text: str) -> tuple[str, bool]:
         text = text.encode("utf-8", "replace").decode("utf-8")
     if "\x00" in text:
         text = text.replace("\x00", "")
-    return redact(text), is_cut
+    return text, is_cut
 
 
 class Plain:
-    """One walk over one payload; ``noted`` tells what had to be mended on the way."""
+    """One walk over one payload; ``noted`` tells what had to be mended on the way.
 
-    def __init__(self) -> None:
+    Args:
+        hint: what is known of the conversation it belongs to.
+        customer_fields: what, beside an age band, goes on of customer data that it holds.
+    """
+
+    def __init__(self, hint: Hint = NO_HINT, customer_fields: tuple[str, ...] = ()) -> None:
+        self._hint = hint
+        self._customer_fields = customer_fields
         self.noted: set[str] = set()
         self._values = 0
         self._path: set[int] = set()
         self._kind: str | None = None  # of contact, where the walk is inside a field named after one
+        self._is_machine = False  # the walk is inside a field of what a machine named
 
     def value(self, given: object) -> Json:
         """Return ``given`` as JSON data.
@@ -56,17 +72,19 @@ class Plain:
         if given is None or given is True or given is False:
             return given
         if isinstance(given, str):
-            text = self.text(given)
-            return mask_field(text, self._kind) if self._kind else text
+            return self.text(given)
         if isinstance(given, (int, float)) and not isinstance(given, Enum):
             return self._number(given)
         return self._inside(given)
 
     def text(self, given: str) -> str:
-        text, is_cut = clean_text(str.__str__(given.value if isinstance(given, Enum) else given))
+        text, is_cut = mend_text(str.__str__(given.value if isinstance(given, Enum) else given))
         if is_cut:
             self.noted.add("text_truncated")
-        return text
+        if self._kind:
+            text = mask_field(text, self._kind)
+        is_key = self._is_machine and not any(character.isspace() for character in text)
+        return redact_key(text) if is_key else redact(text, self._hint)
 
     def record(self, given: object) -> dict[str, Any]:
         """Return ``given`` as a JSON object; what is no mapping stands under ``value``."""
@@ -107,24 +125,28 @@ class Plain:
         return self._other(given)
 
     def _field(self, key: object, item: object) -> tuple[str, Json]:
-        name, outer = self._key(key), self._kind
-        self._kind = contact_kind(name) or outer
+        name = self._key(key)
+        outer = self._kind, self._is_machine
+        self._kind = contact_kind(name) or self._kind
+        self._is_machine = is_machine_name(name)
+        if name == CUSTOMER_DATA and (customer := fields_of(item)) is not None:
+            item = allowed_customer(customer, self._customer_fields)
         try:
             return name, self.value(item)
         finally:
-            self._kind = outer
+            self._kind, self._is_machine = outer
 
     def _key(self, key: object) -> str:
         if isinstance(key, str):
             # Most keys are words: nothing in them to mend or to mask.
-            return key if key.isascii() and key.isalpha() else self.text(key)
-        return self.text(str(self.value(key)))
+            return key if key.isascii() and key.isalpha() else redact_key(mend_text(key)[0])
+        return redact_key(str(self.value(key)))
 
     def _other(self, given: object) -> Json:
         if isinstance(given, Enum):
             return self.value(given.value)
         if isinstance(given, (datetime, date, time)):
-            return given.isoformat()
+            return BIRTH_DATE if self._kind == BIRTH_DATE else given.isoformat()
         if isinstance(given, timedelta):
             return given.total_seconds()
         if isinstance(given, (bytes, bytearray, memoryview)):
@@ -135,9 +157,9 @@ class Plain:
         if (fields := fields_of(given)) is not None:
             return self.value(fields)
         for method in ("tolist", "item"):  # arrays and scalars of numpy and its like
-            convert = getattr(given, method, None)
+            convert = getattr(type(given), method, None)  # the type is asked, for a mock has any attribute
             if callable(convert) and not isinstance(given, type):
-                return self.value(convert())
+                return self.value(convert(given))
         if isinstance(given, Iterable):
             self.noted.add("unreadable_value")
             return f"<{type(given).__name__}>"
@@ -150,8 +172,8 @@ def fields_of(given: object) -> Mapping[str, Any] | None:
         return given
     if isinstance(given, type):
         return None
-    if callable(dump := getattr(given, "model_dump", None)):
-        dumped = dump()
+    if callable(dump := getattr(type(given), "model_dump", None)):
+        dumped = dump(given)
         return dumped if isinstance(dumped, Mapping) else None
     if dataclasses.is_dataclass(given):
         return {field.name: getattr(given, field.name) for field in dataclasses.fields(given)}

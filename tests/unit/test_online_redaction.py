@@ -4,8 +4,10 @@ import json
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ml_pipeline.online.redaction import redact
+from ml_pipeline.online.redaction import Hint, asked_for, customer_names, introduced_names, redact
 
 MASKED = {
     "write to ana.ruiz+x@mail.co.mx today": "write to <EMAIL> today",
@@ -28,12 +30,12 @@ MASKED = {
     "dni 12345678Z, 12.345.678-Z, nie X1234567L": "dni <ID>, <ID>, nie <ID>",
     "ES91 2100 0418 4502 0005 1332 is my account": "<ID> is my account",
     "GB82WEST12345698765432": "<ID>",
-    "reference 123456789012345": "reference <ID>",
+    "reference 123456789012345": "reference <NUMBER>",
     # Neither what follows a number nor what precedes it explains away a contact.
     "call me at +1 415 555 4543 people tell me": "call me at <PHONE> people tell me",
     "call 555-123-4567 users": "call <PHONE> users",
     "mi cel 55 12 34 56 78 personas": "mi cel <PHONE> personas",
-    "5551234567 people, 14111111111111111 people": "<PHONE> people, <ID> people",
+    "5551234567 people, 14111111111111111 people": "<PHONE> people, <NUMBER> people",
     "12/05/2024 555-123-4567, 12/05/2024 612345678": "12/05/2024 <PHONE>, 12/05/2024 <PHONE>",
     "+1 415 555 4543 12/05/2024, +1 415 555 4543 10:30": "<PHONE> 12/05/2024, <PHONE> 10:30",
     "$2,700 415 555 2671 or 4155552671 200 dollars": "$2,700 <PHONE> or <PHONE> 200 dollars",
@@ -42,29 +44,69 @@ MASKED = {
     "llámame al 612 345 678": "llámame al <PHONE>",
 }
 
+SPOKEN = {
+    "mi cel es cinco cinco doce treinta y cuatro cincuenta y seis setenta y ocho": "mi cel es <PHONE>",
+    "es el cinco cinco uh uno dos este tres cuatro guion cinco seis siete ocho": "es el <PHONE>",
+    "five five five oh one two three thanks": "<NUMBER> thanks",
+    "call four one five, five five five, two six seven one": "call <PHONE>",
+    "área 55 doce treinta y cuatro 56 78 gracias": "área <PHONE> gracias",
+    "termina en doble cinco triple dos": "termina en <NUMBER>",
+    "double five double oh one": "<NUMBER>",
+    "it is thirty three forty four": "it is <NUMBER>",
+    "seiscientos doce treinta y cuatro cincuenta y seis setenta y ocho": "<PHONE>",
+    "plus fifty two fifty five twelve thirty four fifty six seventy eight": "<PHONE>",
+    "four one one one one one one one one one one one one one one one": "<CARD>",
+    "my ssn is one two three dash four five dash six seven eight nine": "my ssn is <ID>",
+    "dni uno dos tres cuatro cinco seis siete ocho zeta": "dni <ID>",
+    "e s nine one two one zero zero zero four one eight four five zero two zero zero zero five one three three two":
+        "<ID>",
+    "curp g o d e cinco seis uno dos tres uno h d f a b c cero nueve": "curp <ID>",
+    "placas a b c guion uno dos tres cuatro": "placas <NUMBER>",
+    "ana punto lopez arroba gmail punto com gracias": "<EMAIL> gracias",
+    "ana lopez at hot mail dot com": "<EMAIL>",
+    "a n a guion bajo ochenta y cinco arroba outlook punto com punto mx": "<EMAIL>",
+    "it's a n a underscore l at icloud dot com thanks": "it's <EMAIL> thanks",
+    "me llamo ana lopez y quiero saber el precio": "me llamo <NAME> y quiero saber el precio",
+    "hola habla roberto de la garza": "hola habla <NAME>",
+    "my name is john o'brien smith calling about the plan": "my name is <NAME> calling about the plan",
+    "this is xandria speaking": "this is <NAME> speaking",
+    "soy diabético y soy nuevo": "soy diabético y soy nuevo",
+    "i'm sorry this is great": "i'm sorry this is great",
+    "vivo en calle reforma número ciento doce colonia roma norte código postal cero seis siete cero cero gracias":
+        "vivo en <ADDRESS> gracias",
+    "we are at one two three main street apartment four b": "we are at <ADDRESS>",
+    "mi código postal es 28013": "mi código postal es <ADDRESS>",
+    "nací el doce de mayo de mil novecientos ochenta y cinco": "nací el <BIRTH_DATE>",
+    "i was born may twelfth nineteen eighty five": "i was born <BIRTH_DATE>",
+    "q u i n t e r o": "<NAME>",
+}  # fmt: skip
+
 KEPT = [
     "costs $1.234.567, or 1234567 pesos, or 1,234,567.89",
     "2,700 dollars a year, 12 x 225 USD",
     "from 2010-2015 to 2020",
-    "on 12/05/2024 at 10:30, on 2024-01-15 10:30:00",
-    "10 20 30 40 50 60",
+    "on 12/05/2024 at 10:30, on 2024-01-15 10:30:00, at 2024-01-15T10:30:00+00:00",
     "I have 100000 users and 3.141592653589793 pies",
     "lat 19.432608",
-    "ip 192.168.100.200",
-    "order 4512 of 2023, room 12345",
     "10000000 a month",
     "1000000000 users, 150000000 people, +100000 users, 100-1500 people",
     "612.345.678 pesos, 612 345 678 personas, $612.345.678, 123456789 usd",
     "between 100.000.000 - 600.000.000 pesos",
-    "100 200 3000, 10 20 30 40 50 users",
-    "on 22 12 2024 10:30, 2024-2025 100000-200000 users",
+    "500-1000 or 70/30 of it",
+    "on 22 12 2024 10:30",
+    "son dos mil quinientos pesos, somos trescientos empleados",
+    "nineteen ninety nine dollars in twenty twenty four",
+    "el precio es de 4800, it costs about 2500",
+    "a las diez treinta, at eleven forty five",
+    "1000s of kids in the 1990's",
     "see 0b9c3c9e-8c1b-4e39-9c4f-123456789012",
     "at @home or foo@localhost",
+    "salgo a la calle a las diez",
     "",
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), MASKED.items())
+@pytest.mark.parametrize(("text", "expected"), (MASKED | SPOKEN).items())
 def test_what_reaches_or_names_a_person_is_masked(text, expected):
     assert redact(text) == expected
 
@@ -74,36 +116,161 @@ def test_prices_dates_quantities_and_ids_of_machines_stay(text):
     assert redact(text) == text
 
 
-@pytest.mark.parametrize("text", [*MASKED, *KEPT])
+@pytest.mark.parametrize("text", [*MASKED, *SPOKEN, *KEPT])
 def test_masking_twice_is_masking_once(text):
     assert redact(redact(text)) == redact(text)
 
 
-@pytest.mark.parametrize("text", ["1" * 20_000, "1-" * 10_000, "a@" * 10_000, "a." * 10_000 + "@", "AB12 " * 4_000])
-def test_no_text_takes_long(text):
-    redact("5512345678")  # the libraries load once
-    started = time.perf_counter()
+FRAGMENTS = " ".join([*MASKED, *SPOKEN, *SPOKEN.values(), *KEPT]).split(" ")
 
-    redact(text)
 
-    assert time.perf_counter() - started < 1.0
+@given(
+    st.lists(st.tuples(st.sampled_from(FRAGMENTS), st.sampled_from([" ", " ", ""]))),
+    st.builds(
+        Hint,
+        language=st.sampled_from(["", "es", "en"]),
+        names=st.sampled_from([(), ("Ana López",)]),
+        asked=st.sampled_from(["", "name", "email", "number", "address", "birth_date"]),
+    ),
+)
+def test_masking_twice_is_masking_once_however_words_are_strung_together(fragments, hint):
+    masked = redact("".join(word + gap for word, gap in fragments), hint)
+
+    assert redact(masked, hint) == masked
+
+
+@given(st.text(max_size=60), st.sampled_from(["", "name", "number"]))
+def test_no_text_breaks_it(text, asked):
+    masked = redact(text, Hint(asked=asked))
+
+    assert redact(masked, Hint(asked=asked)) == masked
+
+
+@pytest.mark.parametrize("language", ["", "es", "en"])
+def test_a_known_language_finds_what_both_find_in_it(language):
+    spanish = "mi correo es ana arroba gmail punto com y mi cel cinco cinco uno dos tres cuatro"
+    english = "mail ana at gmail dot com or call five five one two three four"
+
+    found = [redact(text, Hint(language)) for text in (spanish, english)]
+
+    assert ("<EMAIL>" in found[0] and "<NUMBER>" in found[0].replace("PHONE", "NUMBER")) or language == "en"
+    assert ("<EMAIL>" in found[1] and "<NUMBER>" in found[1].replace("PHONE", "NUMBER")) or language == "es"
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "expected"),
+    [
+        ("name", "xandria quill", "<NAME>"),
+        ("name", "no gracias", "no gracias"),
+        ("name", "why do you need it?", "why do you need it?"),
+        ("email", "ana lopez gmail", "<EMAIL>"),
+        ("number", "six six four", "<NUMBER>"),
+        ("number", "5512 34 56 78", "<PHONE>"),
+        ("number", "20 dollars", "20 dollars"),
+        ("address", "reforma doce", "<ADDRESS>"),
+        ("birth_date", "12 5 85", "<BIRTH_DATE>"),
+        ("", "xandria quill", "xandria quill"),
+    ],
+)
+def test_a_short_answer_to_what_was_asked_for_is_masked_whole(asked, answer, expected):
+    assert redact(answer, Hint(asked=asked)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ok XANDRIA, xandria's fine", "ok <NAME>, <NAME> fine"),
+        ("gracias señora Gálvez", "gracias señora <NAME>"),
+        ("the price is fine", "the price is fine"),
+        ("Dear Price", "Dear <NAME>"),
+    ],
+)
+def test_names_in_the_customers_data_are_masked_where_they_stand_as_names(text, expected):
+    assert redact(text, Hint(names=("Xandria Galvez", "Price"))) == expected
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [
+        ("¿Me regala su nombre completo?", "name"),
+        ("Con quién tengo el gusto?", "name"),
+        ("What's the best email to reach you?", "email"),
+        ("Could you confirm your email address?", "email"),
+        ("Dígame su número de teléfono, por favor.", "number"),
+        ("What are the last four digits of your card?", "number"),
+        ("¿Cuál es su domicilio?", "address"),
+        ("When were you born?", "birth_date"),
+        ("My name is Sofía, I call from Acme. How are you?", ""),
+        ("How many users do you have?", ""),
+        ("What is the name of your company?", ""),
+        ("¿Cuál es el número de empleados?", ""),
+        ("", ""),
+    ],
+)
+def test_what_an_agent_asks_for_is_told_from_its_message(message, asked):
+    assert asked_for(message) == asked
+
+
+def test_names_of_customers_are_read_from_the_fields_of_names():
+    data = {
+        "firstName": "Ana",
+        "last_name": "López",
+        "name": {"first": "Eva"},
+        "username": "x",
+        "company_name": "Acme",
+        3: 1,
+    }
+
+    assert customer_names(data) == ("Ana", "López", "Eva")
+    assert customer_names(None) == customer_names(["Ana"]) == ()
+
+
+def test_a_name_somebody_introduces_is_told():
+    assert introduced_names("buenas, me llamo Ana López. ¿precio?") == ("Ana López",)
+    assert introduced_names("soy nuevo en esto") == ()
+
+
+ENDLESS = {
+    "digits": "1", "spoken digits": "cinco ", "dashes": "1-", "at signs": "a@", "dots": "a.", "accounts": "AB12 ",
+    "separators": "guion ", "spoken dots": "punto ", "spoken at signs": "arroba ", "letters": "q ",
+    "letters that are words": "a ", "hundreds": "five hundred ", "thousands": "mil ", "introductions": "me llamo ",
+    "names": "ana ", "names in capitals": "Ana ", "streets": "calle ", "streets behind numbers": "5 x street ",
+    "living": "vivo en ", "months": "mayo ", "dates": "5 de mayo ", "born": "born 5 ", "brackets": "(+",
+    "commas": "5, ", "hesitations": "5 uh uh ", "pieces": "5 uh guion q a ver ", "cards": "4111 ", "unknown": "zzyx ",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", ENDLESS.values(), ids=ENDLESS)
+@pytest.mark.parametrize("asked", ["", "email", "address"])
+def test_four_times_the_text_takes_hardly_more_than_four_times_as_long(piece, asked):
+    short, long = (piece * (length // len(piece)) for length in (5_000, 20_000))
+
+    cost = {text: min(cpu_seconds(text, Hint(asked=asked)) for _ in range(3)) for text in (short, long)}
+
+    assert cost[long] < 9 * cost[short], "what grows with the square takes sixteen times as long"
+
+
+def cpu_seconds(text, hint):
+    started = time.thread_time()
+    redact(text, hint)
+    return time.thread_time() - started
 
 
 def share_touched(texts):
     return sum(redact(text) != text for text in texts) / len(texts)
 
 
-def test_hardly_a_message_of_real_persuasion_dialogues_is_touched(persuasion):
+def test_few_messages_of_real_persuasion_dialogues_are_touched(persuasion):
     with gzip.open(persuasion / "full_dialog.csv.gz", "rt", encoding="utf-8") as lines:
         texts = [row["Unit"] for row in csv.DictReader(lines)]
 
-    # 4 of 20,932: the charity's own phone numbers and one customer's e-mail.
-    assert 0 < share_touched(texts) < 0.0005
+    # 329 of 20,932, most of them names: the customers' own, of actors, of storms.
+    assert 0.005 < share_touched(texts) < 0.02
 
 
-def test_no_message_of_real_negotiations_is_touched(casino):
+def test_hardly_a_message_of_real_negotiations_is_touched(casino):
     with gzip.open(casino / "casino_train.json.gz", "rt", encoding="utf-8") as file:
         texts = [said["text"] for dialogue in json.load(file) for said in dialogue["chat_logs"]]
 
     assert len(texts) > 10_000
-    assert share_touched(texts) == 0
+    assert share_touched(texts) < 0.007

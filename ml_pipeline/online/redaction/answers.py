@@ -1,0 +1,50 @@
+"""Masks short answers to a question for a name or a number whole: nothing in them need give them away."""
+
+from collections.abc import Iterator
+
+from ml_pipeline.online.redaction.hint import ADDRESS, BIRTH_DATE, EMAIL, NAME, Hint
+from ml_pipeline.online.redaction.letters import is_surely_letter
+from ml_pipeline.online.redaction.number_kinds import number_kind
+from ml_pipeline.online.redaction.number_words import lexicon, read_number
+from ml_pipeline.online.redaction.quantities import MEASURES
+from ml_pipeline.online.redaction.said import DIGITS, WORD, Said, Span
+from ml_pipeline.online.redaction.vocabulary import COMMON
+
+MOST_WORDS = {"name": 10, "email": 20, "number": 24, "address": 24, "birth_date": 16}
+"""With marks; a longer answer says more than was asked."""
+FEWEST_DIGITS = 2
+
+_LABELS = {"name": NAME, "email": EMAIL, "address": ADDRESS, "birth_date": BIRTH_DATE}
+_NUMBERS = frozenset({"number", "birth_date"})
+
+
+def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
+    """Find the whole of a short answer that holds more than anybody's words; a question back is none."""
+    words = said.words
+    if not words or len(words) > MOST_WORDS.get(hint.asked, 0) or "?" in said.vocabulary:
+        return
+    digits = _digits(said, hint) if hint.asked in _NUMBERS else ""
+    if len(digits) >= FEWEST_DIGITS if hint.asked in _NUMBERS else _tells(said, hint):
+        yield said.span(0, len(words), _LABELS.get(hint.asked) or number_kind(said, 0, digits))
+
+
+def _tells(said: Said, hint: Hint) -> bool:
+    numbers = lexicon(hint.language).all_words
+    return any(
+        word.kind == DIGITS
+        or (word.kind == WORD and (word.plain not in COMMON or word.plain in numbers or is_surely_letter(said, at)))
+        for at, word in enumerate(said.words)
+    )
+
+
+def _digits(said: Said, hint: Hint) -> str:
+    """All digits of an answer; none where it tells an amount."""
+    if not MEASURES.isdisjoint(said.vocabulary):
+        return ""
+    known = lexicon(hint.language)
+    digits, done = "", 0
+    for at in known.starts(said):
+        if at >= done and (number := read_number(said.words, at, known)):
+            digits += number.digits
+            done = number.end
+    return digits

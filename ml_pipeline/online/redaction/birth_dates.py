@@ -1,0 +1,117 @@
+"""Masks dates of birth: what follows "born", "nací" and their like, and full dates too old to be anything else."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from ml_pipeline.online.redaction.hint import BIRTH_DATE, Hint
+from ml_pipeline.online.redaction.number_words import Lexicon, lexicon, read_number
+from ml_pipeline.online.redaction.said import AMOUNT, DATE, ORDINAL, Said, Span, words
+from ml_pipeline.online.redaction.vocabulary import HESITATIONS
+
+MOST_WORDS_TO_DATE = 8
+MOST_WORDS_BEHIND_DATE = 3
+OLDEST_YEAR, YOUNGEST_YEAR = 1915, 2010
+"""A full date between these is a birth date: nothing else that is told to an agent lies so far back."""
+EARLIEST_SHORT_YEAR = 40
+"""Of a year told by two digits; up to here it may be one of these years."""
+
+_CUES = words(
+    """
+    born birth birthday birthdate dob bday turn turns turned turning naci nacio nacimos nacieron nacimiento nacida
+    nacido cumple cumplo cumpli cumplio cumplire cumplira cumpleanos
+    """
+)
+_MONTHS = words(
+    """
+    january february march april may june july august september october november december jan feb mar apr jun jul
+    aug sep sept oct nov dec enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre
+    noviembre diciembre ene abr ago dic
+    """
+)
+_ORDINALS = words(
+    """
+    first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth
+    fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth primero
+    """
+)
+_LINKS = words("de del of the el year ano in on en dia mes , / - . ' y and oh") | HESITATIONS
+
+
+def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
+    is_asked = hint.asked == "birth_date"
+    has_cue = not _CUES.isdisjoint(said.vocabulary)
+    if not (is_asked or has_cue or _mentions_date(said)):
+        return
+    known = lexicon(hint.language)
+    done = 0
+    for at in range(len(said.words)):
+        if at < done:
+            continue
+        end, has_month, numbers = _date_until(said, at, known)
+        if end == at:
+            continue
+        done = end
+        is_birth = is_asked or (has_cue and _is_near_cue(said, at, end))
+        if (is_birth and _tells_birth(numbers, has_month=has_month)) or _is_old(numbers, has_month=has_month):
+            yield said.span(at, end, BIRTH_DATE)
+
+
+def _is_near_cue(said: Said, first: int, end: int) -> bool:
+    near = said.words[max(0, first - MOST_WORDS_TO_DATE) : end + MOST_WORDS_BEHIND_DATE]
+    return any(word.plain in _CUES for word in near)
+
+
+def _mentions_date(said: Said) -> bool:
+    return not (_MONTHS | {"del"}).isdisjoint(said.vocabulary) or any(word.kind == DATE for word in said.words)
+
+
+def _date_until(said: Said, at: int, known: Lexicon) -> tuple[int, bool, list[str]]:
+    """Return where the date ends that starts at word ``at``, whether it has a month, and the numbers in it."""
+    end, has_month = at, False
+    numbers: list[str] = []
+    place = at
+    while place < len(said.words):
+        word = said.words[place]
+        if word.kind == DATE:
+            numbers += _parts(word.plain)
+            place = end = place + 1
+            has_month = True
+        elif word.plain in _MONTHS:
+            place = end = place + 1
+            has_month = True
+        elif word.kind == ORDINAL or word.plain in _ORDINALS:
+            numbers.append("1")
+            place = end = place + 1
+        elif word.kind != AMOUNT and (number := read_number(said.words, place, known)) and len(number.digits) <= 8:
+            numbers.append(number.digits)
+            place = end = number.end
+        elif place > at and word.plain in _LINKS and place - end < 4:
+            place += 1
+        else:
+            break
+    return end, has_month, numbers
+
+
+def _parts(date: str) -> list[str]:
+    return "".join(character if character.isdecimal() else " " for character in date).split()[:3]
+
+
+def _tells_birth(numbers: list[str], *, has_month: bool) -> bool:
+    return (has_month and bool(numbers)) or len(numbers) >= 3 or _has_year(numbers) or any(len(n) == 8 for n in numbers)
+
+
+def _has_year(numbers: list[str]) -> bool:
+    joined = [*numbers, *(a + b for a, b in pairwise(numbers))]
+    return _is_short_year(numbers[-1:]) or any(
+        len(number) == 4 and OLDEST_YEAR <= int(number) <= YOUNGEST_YEAR for number in joined
+    )
+
+
+def _is_short_year(last: list[str]) -> bool:
+    return any(len(number) == 2 and int(number) >= EARLIEST_SHORT_YEAR for number in last)
+
+
+def _is_old(numbers: list[str], *, has_month: bool) -> bool:
+    """Whether day, month and year are told, "cinco del once del setenta y ocho" too, and the year is long gone."""
+    is_whole = has_month or (len(numbers) == 3 and all(len(number) <= 2 for number in numbers[:2]))
+    return is_whole and len(numbers) >= 2 and _has_year(numbers)

@@ -1,0 +1,156 @@
+"""Masks e-mail addresses that are spoken: "ana punto lopez arroba gmail punto com", "a n a at hot mail dot com"."""
+
+from collections.abc import Iterator
+
+from ml_pipeline.online.redaction.hint import EMAIL, Hint
+from ml_pipeline.online.redaction.letters import letter_of
+from ml_pipeline.online.redaction.number_words import lexicon
+from ml_pipeline.online.redaction.said import DIGITS, HELD, MARK, SENTENCE_ENDS, WORD, Said, Span, words
+from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS
+
+MOST_WORDS_BEFORE = 40
+MOST_WORDS_OF_DOMAIN = 12
+_AT = frozenset({"arroba", "@"})
+_MAYBE_AT = frozenset({"at", "en"})
+_DOTS = frozenset({"punto", "dot", ".", "point", "period"})
+_JOINTS = _DOTS | words(
+    """
+    _ - + guion bajo medio underscore dash hyphen plus mas minus
+    """
+)
+_PROVIDERS = words(
+    """
+    gmail hotmail outlook yahoo icloud live proton protonmail aol msn gmx telefonica movistar prodigy terra hot out
+    comcast verizon zoho
+    """
+)
+_ENDINGS = words(
+    """
+    com mx es net org edu us io co info biz gob gov ar cl pe uk fr de eu cat me ai dev app coop tv
+    """
+)
+_INNER_WORDS = words(
+    """
+    el la los las de del y the of and
+    """
+)
+_NO_DOMAINS = words("that this your the our my el la su tu un una")
+"""Behind a mere "at" these tell of a site, not of an address."""
+_NEVER_LOCAL = words(
+    """
+    es is it's its correo mail email e-mail direccion address electronico a al to el la mi my your su tu with con
+    """
+)
+
+
+def find_emails(said: Said, hint: Hint) -> Iterator[Span]:
+    vocabulary = said.vocabulary
+    if vocabulary.isdisjoint(_AT | _MAYBE_AT) and (hint.asked != "email" or vocabulary.isdisjoint(_PROVIDERS)):
+        return
+    done = 0
+    for at, word in enumerate(said.words):
+        if at < done:
+            continue
+        if end := _domain_until(said, at, word.plain, hint):
+            first = _local_from(said, at, done, hint)
+            if first < at or word.plain in _AT:
+                yield said.span(first, end, EMAIL)
+                done = end
+
+
+def _domain_until(said: Said, at: int, sign: str, hint: Hint) -> int:
+    """Return where the domain behind the at sign ``at`` ends; 0 where that is none."""
+    if sign in _PROVIDERS and hint.asked == "email":
+        return _endings_until(said, at + 1)
+    if sign not in _AT and sign not in _MAYBE_AT:
+        return 0
+    start = at + 1
+    while start < len(said.words) and said.words[start].plain in HESITATIONS:
+        start += 1
+    dot = _first_dot(said, start)
+    if dot and not (sign in _MAYBE_AT and said.words[start].plain in _NO_DOMAINS):
+        return _endings_until(said, dot)
+    if start >= len(said.words):
+        return start if sign == "arroba" else 0
+    if said.words[start].plain in _PROVIDERS or (sign == "arroba" and said.words[start].kind == WORD):
+        is_split = said.words[start].plain in {"hot", "out", "proton"} and start + 1 < len(said.words)
+        return _endings_until(said, start + 1 + is_split)
+    return 0
+
+
+def _first_dot(said: Said, start: int) -> int:
+    """Return the dot that ends the domain's own name; 0 where no ending of a domain follows one."""
+    for at in range(start + 1, min(len(said.words) - 1, start + MOST_WORDS_OF_DOMAIN)):
+        if said.words[at].kind == MARK and said.words[at].plain not in _JOINTS:
+            return 0
+        if said.words[at].plain in _DOTS and _endings_until(said, at) > at:
+            return at
+    return 0
+
+
+def _endings_until(said: Said, at: int) -> int:
+    """Return where "punto com punto mx" ends that starts at ``at``; the dot may be left out, the ending spelt."""
+    end = at
+    while at < len(said.words):
+        has_dot = said.words[at].plain in _DOTS
+        start = at + has_dot
+        if (
+            start < len(said.words)
+            and said.words[start].plain in _ENDINGS
+            and (has_dot or said.words[start].plain in {"com", "mx", "net"})
+        ):
+            at = end = start + 1
+        elif has_dot and start + 1 < len(said.words) and letter_of(said, start) and letter_of(said, start + 1):
+            while start < len(said.words) and letter_of(said, start):
+                start += 1
+            at = end = start
+        else:
+            break
+    return end
+
+
+def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:
+    """Return where the part before the at sign starts."""
+    numbers = lexicon(hint.language).all_words
+    first = at
+    for place in range(at - 1, max(done, at - MOST_WORDS_BEFORE) - 1, -1):
+        word = said.words[place]
+        is_joint = word.plain in _JOINTS
+        beside_joint = first < at and said.words[first].plain in _JOINTS
+        if word.kind == MARK and not (is_joint or _is_pause(said, place)):
+            break
+        if word.plain in SENTENCE_ENDS and not (said.is_tight(place) and said.is_tight(place + 1)):
+            break
+        is_part = (
+            is_joint
+            or beside_joint
+            or word.kind == DIGITS
+            or word.plain in numbers
+            or _is_spelt(said, place, first if first < at else place - 1)
+            or (word.plain in _INNER_WORDS and first < at and place > done and _is_name_like(said, place - 1))
+            or _is_name_like(said, place)
+            or (first == at and word.plain not in _NEVER_LOCAL and word.kind == WORD)
+        )
+        if is_part:
+            first = place
+        elif word.plain not in HESITATIONS and not _is_pause(said, place):
+            break
+    while first < at and said.words[first].plain in _JOINTS:
+        first += 1
+    return first
+
+
+def _is_spelt(said: Said, at: int, beside: int) -> bool:
+    """Whether word ``at`` is a letter; one that is a word as well is a letter beside another only."""
+    if not letter_of(said, at):
+        return False
+    return said.words[at].plain not in _NEVER_LOCAL or (beside >= 0 and bool(letter_of(said, beside)))
+
+
+def _is_name_like(said: Said, at: int) -> bool:
+    word = said.words[at]
+    return word.kind not in {MARK, HELD} and word.plain not in COMMON
+
+
+def _is_pause(said: Said, at: int) -> bool:
+    return said.words[at].plain == "," and at > 0 and bool(letter_of(said, at - 1) or said.words[at - 1].kind == DIGITS)

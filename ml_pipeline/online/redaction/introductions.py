@@ -1,0 +1,72 @@
+"""The words with which people introduce somebody, in English and Spanish."""
+
+from typing import NamedTuple
+
+from ml_pipeline.online.redaction.said import Said
+from ml_pipeline.online.redaction.vocabulary import HESITATIONS
+
+# What introduces a name and hardly anything else.
+_SURE = (
+    "me llamo|yo me llamo|mi nombre es|mi nombre completo es|mi nombre|nombre completo es|nombre completo|el nombre es"
+    "|nombre es|a nombre de|al nombre de|de parte de|mis apellidos son|apellidos son|mi apellido es|apellido es"
+    "|mi primer apellido es|mi segundo apellido es|apellidos|apellido|el titular es|la titular es|titular es|me dicen"
+    "|todos me dicen|pregunte por|pregunta por|le saluda|te saluda|les saluda|le habla|te habla|le atiende|te atiende"
+    "|my name is|my name's|name is|name's|names|my full name is|full name is|the name is|the name's|first name is"
+    "|first name|last name is|last name's|last name|surname is|surname|maiden name is|middle name is|middle name"
+    "|under the name|under the name of|in the name of|on behalf of|cardholder is|cardholder|everyone calls me"
+    "|everybody calls me|people call me|they call me|you can call me|just call me|ask for|i go by|goes by"
+    "|mr|mrs|ms|mister|sr|sra|srta|senora|senorita|don|dona"
+)
+# What introduces a name or anything else: only what is known or written as a name counts behind it.
+_DOUBTFUL = (
+    "soy|yo soy|habla|aqui habla|aqui|con|es|i am|i'm|im|this is|it's|its|it is|call me|here is|i'm called|hi|hello"
+    "|hola|gracias|thanks|thank you|senor|mi esposo|mi esposa|mi marido|mi hijo|mi hija|mi hermano|mi hermana|mi mama"
+    "|mi papa|mi amigo|mi amiga|my husband|my wife|my son|my daughter|my brother|my sister|my mom|my dad|my friend"
+)
+_SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
+_FILLING = HESITATIONS | frozenset({",", ":", "es", "is", "'"})
+CLOSERS = frozenset({"speaking", "calling", "here"})
+
+
+def _by_first_word(phrases: str) -> dict[str, list[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in sorted((tuple(phrase.split()) for phrase in phrases.split("|")), key=len, reverse=True):
+        found.setdefault(phrase[0], []).append(phrase)
+    return found
+
+
+_SURE_PHRASES, _DOUBTFUL_PHRASES = _by_first_word(_SURE), _by_first_word(_DOUBTFUL)
+INTRODUCERS = frozenset({*_SURE_PHRASES, *_DOUBTFUL_PHRASES, "speaking"})
+
+
+class Introduction(NamedTuple):
+    """A name is to start at word ``start``. ``is_sure``: nothing else follows such words."""
+
+    start: int
+    is_sure: bool
+    phrase: str
+
+    @property
+    def tells_self(self) -> bool:
+        return self.phrase in _SELF
+
+    @property
+    def is_this(self) -> bool:
+        return self.phrase == "this is"
+
+
+def introduction_at(said: Said, at: int) -> Introduction | None:
+    """Return the introduction that starts at word ``at``, the longest there is."""
+    for phrases, is_sure in ((_SURE_PHRASES, True), (_DOUBTFUL_PHRASES, False)):
+        for phrase in phrases.get(said.words[at].plain, ()):
+            end = at + len(phrase)
+            if tuple(word.plain for word in said.words[at:end]) == phrase:
+                return Introduction(_skip_filling(said, end), is_sure, " ".join(phrase))
+    return None
+
+
+def _skip_filling(said: Said, at: int) -> int:
+    limit = min(len(said.words), at + 4)
+    while at < limit and said.words[at].plain in _FILLING:
+        at += 1
+    return at

@@ -1,0 +1,89 @@
+"""Masks numbers of four digits or more, spoken or written, that nothing explains; then says what they were."""
+
+from collections.abc import Iterator
+
+from ml_pipeline.online.redaction.hint import Hint
+from ml_pipeline.online.redaction.letters import is_surely_letter, letter_of, spelt_until
+from ml_pipeline.online.redaction.number_kinds import number_kind
+from ml_pipeline.online.redaction.number_runs import Run, is_glued, read_runs
+from ml_pipeline.online.redaction.number_words import lexicon
+from ml_pipeline.online.redaction.quantities import unexplained
+from ml_pipeline.online.redaction.said import MARK, WORD, Said, Span
+
+FEWEST_DIGITS = 4
+FEWEST_DIGITS_ASKED = 3
+MOST_SPELT_LETTERS = 12
+DIGITS_AFTER_LETTERS = 6
+FEW_LETTERS = 2
+"""So many letters before fewer digits may be words: "y a 5512"."""
+DIGITS_BEFORE_A_CHECK_LETTER = 7
+_DASHES = frozenset({"guion", "dash", "hyphen"})
+_OPENINGS = frozenset({"(", "+", "plus"})
+
+
+def find_numbers(said: Said, hint: Hint) -> Iterator[Span]:
+    known = lexicon(hint.language)
+    is_asked = hint.asked == "number"
+    done = 0
+    for whole in read_runs(said, known):
+        run = unexplained(said, whole, is_asked=is_asked)
+        if run is None or len(run.digits) < (FEWEST_DIGITS_ASKED if is_asked else FEWEST_DIGITS):
+            continue
+        first, end = _letters_before(said, run, done), _letters_behind(said, run)
+        yield said.span(first, end, number_kind(said, first, _code(said, run, first, end)))
+        done = end
+
+
+def _letters_before(said: Said, run: Run, done: int) -> int:
+    """Take in what is spelt before a number, as in a CURP or an IBAN, and the plus or bracket that opens it."""
+    first = at = run.first
+    while at > max(done, first - MOST_SPELT_LETTERS):
+        word = said.words[at - 1]
+        is_opening = word.plain in _OPENINGS or word.plain in _DASHES or (word.plain == "-" and said.is_tight(at))
+        if not (is_opening or is_glued(said, at - 1) or letter_of(said, at - 1) or _is_prefix(said, at - 1)):
+            break
+        at -= 1
+    is_spelt = first - at >= 2 or (at < first and len(said.words[at].plain) == 1)
+    if is_spelt and (len(run.digits) >= DIGITS_AFTER_LETTERS or first - at > FEW_LETTERS):
+        return at
+    while at < first and not (
+        is_surely_letter(said, at) or is_glued(said, at) or said.words[at].plain in _OPENINGS or _is_prefix(said, at)
+    ):
+        at += 1
+    return at
+
+
+def _is_prefix(said: Said, at: int) -> bool:
+    """Such as "KT 4471 0926": two or three capitals before a number, where not all is written so."""
+    word = said.words[at]
+    return (
+        said.has_capitals and word.kind == WORD and len(word.plain) <= 3 and said.text[word.start : word.end].isupper()
+    )
+
+
+def _letters_behind(said: Said, run: Run) -> int:
+    end = run.end
+    limit = min(len(said.words), end + MOST_SPELT_LETTERS)
+    if (spelt := spelt_until(said, end, limit)) > end:
+        return spelt
+    at = end
+    while at < limit and (is_glued(said, at) or (said.words[at].plain == "-" and said.is_tight(at))):
+        at += 1
+        end = at if said.words[at - 1].kind == WORD else end
+    if at == run.end and at < limit and len(run.digits) >= DIGITS_BEFORE_A_CHECK_LETTER:
+        is_last = at + 1 == len(said.words) or said.words[at + 1].kind == MARK
+        if is_surely_letter(said, at) or (is_last and letter_of(said, at)):
+            return at + 1
+    return end
+
+
+def _code(said: Said, run: Run, first: int, end: int) -> str:
+    digits = {piece.first: piece.digits for piece in run.pieces}
+    inside = {at for piece in run.pieces for at in range(piece.first, piece.end)}
+    parts = []
+    for at in range(first, end):
+        if at in digits:
+            parts.append(digits[at])
+        elif at not in inside:
+            parts.append(letter_of(said, at) or (said.words[at].plain if is_glued(said, at) else ""))
+    return "".join(parts).upper()

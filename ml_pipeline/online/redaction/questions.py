@@ -1,0 +1,74 @@
+"""What an agent's message asks the customer for, in English and Spanish."""
+
+import re
+
+from ml_pipeline.online.redaction.said import plain
+
+_BIRTH_DATE = r"""
+    (?:fecha\ de|date\ of)\ (?:nacimiento|birth) | \bbirth\ ?da(?:y|te) | \bdob\b | \bborn\b
+    | \b(?:nacimiento|naciste|nacio|cumpleanos|cumple|cumples)\b | \bde\ cuando\ es\b
+"""
+_EMAIL = r"""
+    \be\ ?-?mails?\b | \bcorreos?\b | \bmail(?:box)?\b | \binbox\b | \bbuzon\b | \busuario\b
+    | \b(?:where|adonde|a\ donde)\ .{0,20}(?:send|mandamos|mando|enviamos|envio)\b
+"""
+_NAME = r"""
+    (?<!user\ )(?<!company\ )(?<!file\ )(?<!domain\ )\bnames?\b
+      (?!\ of\ (?:your|the)\ (?:company|business|product|program))
+    | \bsurnames?\b | \bapellidos?\b | \bnombres?\b(?!\ de\ (?:la|su|tu)\ (?:empresa|negocio|compania|producto))
+    | \bcomo\ (?:te|se)\ llamas?\b | \bcomo\ (?:lo|la|le|te)\ puedo\ llamar | \bwhat\ should\ i\ call\ you
+    | \bquien(?:es)?\b | \bwhom\b | \bwho(?:'s|'ll|\ is|\ will|\ should|\ am|\ do|\ are|\ referred|\ recommended)\b
+    | \by\ (?:usted|tu)\ (?:es|eres)\b | \band\ you(?:'re|\ are)\b
+    | \b(?:certificate|badge|diploma|credential|gafete|credencial)\b | \bcomo\ (?:quiere|quieres)\ que\ aparezca
+    | \b(?:como|how)\ .{0,12}(?:escribe|deletrea|spell) | \bletra\ por\ letra | \bletter\ by\ letter
+"""
+_ADDRESS = r"""
+    \baddress\b | \bdireccion\b | \bdomicilio\b | \bubica(?:cion|do|da)?\b | \bgps\b | \bzip\b | \bpostal\b | \bstreet\b
+    | \bcalle\b | \bcolonia\b | \bwhere\ (?:do\ you\ live|should\ we\ (?:ship|deliver)|are\ you\ located)
+    | \bwhere(?:'s|\ is)\ the\ (?:property|house|apartment|office|job|site) | \bpick\ (?:you|it|them|the\ \w+)\ up
+    | \bdonde\ (?:vives?|viven|te\ encuentras|se\ encuentra) | \b(?:recogemos|recogerlo|entregamos|entregarlo)\b
+"""
+_NUMBER = r"""
+    \b(?:phone|telefono|cel|celular|movil|mobile|whatsapp|card|tarjeta|plastico|plastic|ssn|social|curp|rfc|dni|nie|iban
+      |clabe|passport|pasaporte|id|identificador|identificacion|documento|matricula|folio|clave|licencia|license|parte
+      |expediente
+      |siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
+    | \bnumber\b(?!\ of)
+    | \bnumero\b(?!\ de\ (?:personas|empleados|usuarios|licencias|invitados|agentes|hijos|sucursales))
+    | \bends?\ in\b | \btermina(?:n|cion)?\b | \b(?:door|gate|access|booking)\ code
+    | \b(?:next|first|last|middle|primeros|siguientes|ultimos|ultimas)
+      \ (?:two|three|four|five|six|part|block|half|dos|tres|cuatro|cinco|seis|parte)\b
+"""
+_THINGS = {"birth_date": _BIRTH_DATE, "email": _EMAIL, "name": _NAME, "address": _ADDRESS, "number": _NUMBER}
+_THING = re.compile("|".join(f"(?P<{thing}>{pattern})" for thing, pattern in _THINGS.items()), re.VERBOSE)
+_REQUEST = re.compile(
+    r"""
+    \? | \b(?:what(?:'s|s)?|which|who|whom|when|where|may\ i|(?:can|could|will|would)\ (?:i|you)|let\ me|like\ to\ know
+      |tell|give|confirm|provide|spell|share|verify|need|get|have|repeat|read|say|please
+      |cual|cuales|cuando|donde|como|quien|que|me\ \w+|podria|puede|puedes|dime|digame|dame|deme|necesito|quisiera
+      |solicito|confirm\w+|indic\w+|deletre\w+|compart\w+|regal\w+|proporcion\w+|repit\w+|dict\w+|pas[ae]me|por\ favor
+      |es\ tan\ amable)\b
+    """,
+    re.VERBOSE,
+)
+_OWN = re.compile(r"\b(?:my|our) (?:\w+ )?(?:name|email|number|phone)|\bmi (?:nombre|correo|numero|telefono)")
+_SENTENCE = re.compile(r"[^.?!\n]+[.?!]*")
+MOST_CHARACTERS = 600
+"""The end of a message asks."""
+
+
+def asked_for(agent_text: str) -> str:
+    """Return what ``agent_text`` asks the customer for, the last thing of several; "" where for none of these.
+
+    "name", "email", "number" (of a phone, a card, an account or a document), "address" or "birth_date".
+
+    >>> asked_for("Perfecto. ¿Me regala su correo, por favor?"), asked_for("How many users do you have?")
+    ('email', '')
+    """
+    asked = ""
+    for sentence in _SENTENCE.findall(plain(agent_text[-MOST_CHARACTERS:])):
+        told = _OWN.sub(" ", sentence)
+        if _REQUEST.search(told) and (things := [thing.lastgroup or "" for thing in _THING.finditer(told)]):
+            # The address of an e-mail is an e-mail; else what is named last is meant.
+            asked = "email" if "email" in things else things[-1]
+    return asked

@@ -1,0 +1,62 @@
+"""Masks what is spelt letter by letter: "q u i n t e r o", "eight r t q two m"; nobody spells what all may know."""
+
+from collections.abc import Iterator
+
+from ml_pipeline.online.redaction.hint import EMAIL, ID, NAME, Hint
+from ml_pipeline.online.redaction.letters import SURE_LETTERS, is_surely_letter, letter_of
+from ml_pipeline.online.redaction.number_words import Lexicon, lexicon
+from ml_pipeline.online.redaction.said import DIGITS, MARK, Said, Span
+from ml_pipeline.online.redaction.vocabulary import HESITATIONS
+
+FEWEST_CHARACTERS = 5
+FEWEST_SURE_LETTERS = 3
+FEWEST_DIFFERENT_LETTERS = 2
+MOST_BETWEEN = 2
+
+
+def find_spellings(said: Said, hint: Hint) -> Iterator[Span]:
+    if len(SURE_LETTERS & said.vocabulary) < FEWEST_DIFFERENT_LETTERS:
+        return
+    known = lexicon(hint.language)
+    at = 0
+    while at < len(said.words):
+        end, letters, digits = _spelt_from(said, at, known)
+        if letters + digits >= FEWEST_CHARACTERS and letters >= FEWEST_SURE_LETTERS:
+            yield said.span(at, end, _label(hint, has_digits=digits > 0))
+        at = max(end, at + 1)
+
+
+def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
+    """Return where the spelling ends that starts at word ``start``, and how many letters and digits it has.
+
+    Letters that are words beside count between others only.
+    """
+    end = at = start
+    letters = digits = waiting = 0
+    while at < len(said.words) and at - end - waiting <= MOST_BETWEEN:
+        word = said.words[at]
+        if is_surely_letter(said, at):
+            letters += 1 + waiting
+            at = end = at + 1
+            waiting = 0
+        elif (word.kind == DIGITS and len(word.plain) == 1) or word.plain in known.units:
+            digits += 1
+            letters += waiting
+            at = end = at + 1
+            waiting = 0
+        elif letter_of(said, at):
+            waiting += 1
+            at += 1
+        elif at > start and (word.plain in HESITATIONS or (word.kind == MARK and word.plain in "-,")):
+            at += 1
+        else:
+            break
+    if waiting and end + waiting == at and letters >= FEWEST_SURE_LETTERS and said.words[at - 1].is_letter:
+        return at, letters + waiting, digits
+    return end, letters, digits
+
+
+def _label(hint: Hint, *, has_digits: bool) -> str:
+    if hint.asked == "email":
+        return EMAIL
+    return ID if has_digits else NAME
