@@ -32,8 +32,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folder for the last policy snapshot and the model bundles."""
     customer_key: str = ""
     """Secret of the keyed hash that stands for a customer; empty: customers are not linked."""
+    customer_fields: tuple[str, ...] = ()
+    """Fields of the customer's data or the context that are kept, masked, beside an age band; no others are."""
     spool_max_bytes: int = 1 << 30
+    spool_when_full: Literal["refuse", "drop_oldest"] = "refuse"
+    """What a full spool gives up: the new event, or the oldest events that nobody writes or ships. Both are counted."""
     fsync_seconds: float = 0.05
+    """How often the disk is made to keep what was written: what a power cut can take. 0: each event, before its call
+    returns; the call then waits for the disk."""
     shipper: Literal["process", "thread", "none"] = "process"
     """What moves the spool into Postgres: a process of its own, a thread of the agent, or somebody else."""
     policy_poll_seconds: float = 5.0
@@ -86,7 +92,7 @@ def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settin
     for name, value in environment:
         field = name.removeprefix(PREFIX).lower()
         if field in fields:
-            values[field] = value.split(",") if field == "sold_tiers" else value
+            values[field] = value.split(",") if field in {"sold_tiers", "customer_fields"} else value
     try:
         return msgspec.convert(values, Settings, strict=False, dec_hook=_decode)
     except msgspec.ValidationError as error:

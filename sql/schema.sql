@@ -19,6 +19,13 @@ LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN timestamptz '1970-01-01 00:00:00+00'
     + ('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint * interval '1 millisecond';
 
+-- Whether a UUIDv7 carries the millisecond of `at`. The door asks it of every line, so it compares bytes and is planned
+-- into the statement; uuid_time, a call each, was a sixth of a batch.
+CREATE FUNCTION uuid_carries(id uuid, at timestamptz) RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE
+-- Half a microsecond: a double of seconds may lie that far below its millisecond.
+RETURN substr(uuid_send(id), 1, 6) = substr(int8send(floor(date_part('epoch', at) * 1000 + 0.0005)::bigint), 3);
+
 
 -- ---------------------------------------------------------------------------------------------
 -- The log: what happened, append-only, one door
@@ -48,11 +55,17 @@ WHERE event_type = 'prediction' AND data ->> 'replaces' IS NOT NULL;
 -- One row per committed batch: the ids it stored. Consumed by the projection (delete … returning).
 CREATE TABLE log_ledger (
     entry      bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    ids        uuid[]      NOT NULL,
+    ids        uuid[]      STORAGE EXTERNAL NOT NULL,   -- ids do not compress; trying cost 2 % of a batch
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
--- Conservation per writer: accepted (= accepted_sequence) = stored + duplicate + rejected + quarantined + dropped + spooled.
+-- Conservation per writer, moved in the batch's own transaction and never reduced:
+--   offered = accepted + missing + the sum of refused
+--   accepted (= accepted_sequence) = stored + duplicate + rejected + quarantined + dropped + spooled
+--   shipped_sequence = stored + duplicate + rejected + quarantined + dropped: every record up to it has its fate.
+-- missing: the writer said it had put them on disk, and a power cut took them before they were read.
+-- reported_at: when the shipper last said anything of the writer. oldest_event: the earliest time of what it sent; once
+-- that day is dropped, its rows are fewer than stored says.
 CREATE TABLE capture_writers (
     writer            uuid        PRIMARY KEY,
     offered           bigint      NOT NULL DEFAULT 0,
@@ -65,7 +78,9 @@ CREATE TABLE capture_writers (
     quarantined       bigint      NOT NULL DEFAULT 0,
     dropped           bigint      NOT NULL DEFAULT 0,
     first_seen        timestamptz NOT NULL DEFAULT now(),
-    reported_at       timestamptz NOT NULL DEFAULT now()
+    reported_at       timestamptz NOT NULL DEFAULT now(),
+    missing           bigint      NOT NULL DEFAULT 0,
+    oldest_event      timestamptz
 );
 
 -- Records the door would not take, with the reason. They never stop the queue.
@@ -116,34 +131,45 @@ END $$;
 -- The one door into the log. `batch` is an array of
 --   {id, conversation_id, event_type, event_category, timestamp, data, client_id, source, writer, sequence}.
 -- Stores what is new, rejects what is out of range, writes one ledger entry and moves the writers' counters, all in
--- the caller's transaction. Sending a batch again changes nothing: ids already known are skipped, and counters only
--- move for sequences above the writer's shipped_sequence.
--- Returns {"stored": n, "duplicate": n, "rejected": n}, counted over all lines of the batch.
+-- the caller's transaction. A writer's lines come in the order of their sequences: one that is passed over was lost to
+-- damage and counts as quarantined. Sending a batch again changes nothing: ids already known are skipped, and counters
+-- only move for sequences above the writer's shipped_sequence.
+-- Returns {"stored": n, "duplicate": n, "rejected": n}, counted over all lines of the batch, and {"writers": {writer:
+-- its row of capture_writers}}.
 CREATE FUNCTION append_events(batch jsonb) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    oldest timestamptz;
-    latest timestamptz;
-    counts jsonb;
+    oldest  timestamptz;
+    latest  timestamptz;
+    days    date[];
+    writers uuid[];
+    counts  jsonb;
 BEGIN
     SELECT now() - retention, now() + lead INTO oldest, latest FROM log_limits;
 
-    PERFORM ensure_day_partition('ml_tracking_events', day)
-    FROM (SELECT DISTINCT (l.timestamp AT TIME ZONE 'UTC')::date AS day
-          FROM jsonb_to_recordset(batch) AS l(timestamp timestamptz)
-          WHERE l.timestamp >= oldest AND l.timestamp < latest) AS days
-    ORDER BY day;
+    SELECT array_agg(DISTINCT (l.timestamp AT TIME ZONE 'UTC')::date)
+               FILTER (WHERE l.timestamp >= oldest AND l.timestamp < latest),
+           array_agg(DISTINCT l.writer)
+    INTO days, writers
+    FROM jsonb_to_recordset(batch) AS l(timestamp timestamptz, writer uuid);
+
+    PERFORM ensure_day_partition('ml_tracking_events', day) FROM unnest(days) AS day;
+
+    -- A batch of a shipper that was killed may still be committing: its writers' rows are waited for here, so that what
+    -- follows sees its counters.
+    INSERT INTO capture_writers (writer)
+    SELECT writer FROM unnest(writers) AS writer
+    ON CONFLICT (writer) DO UPDATE SET reported_at = now();
 
     WITH line AS MATERIALIZED (
         SELECT l.*,
-               row_number() OVER (PARTITION BY l.id ORDER BY l.sequence) AS occurrence,
                CASE
                    WHEN l.id IS NULL OR l.event_type IS NULL OR l.event_category IS NULL OR l.data IS NULL
                        THEN 'missing_field'
                    WHEN length(l.event_type) > 50 OR length(l.event_category) > 50 THEN 'name_too_long'
                    WHEN l.timestamp IS NULL OR l.timestamp < oldest OR l.timestamp >= latest
                        THEN 'time_out_of_range'
-                   WHEN uuid_time(l.id) <> date_trunc('milliseconds', l.timestamp) THEN 'id_time_mismatch'
+                   WHEN NOT uuid_carries(l.id, l.timestamp) THEN 'id_time_mismatch'
                END AS reason
         FROM jsonb_to_recordset(batch) AS l(
             id uuid, conversation_id uuid, event_type text, event_category text, timestamp timestamptz, data jsonb,
@@ -154,9 +180,9 @@ BEGIN
         SELECT id, conversation_id, event_type, event_category, timestamp, data, client_id,
                coalesce(source, 'agent'), writer, sequence
         FROM line
-        WHERE reason IS NULL AND occurrence = 1
+        WHERE reason IS NULL
         ON CONFLICT (id) DO NOTHING
-        RETURNING id
+        RETURNING id, writer, sequence
     ), entry AS (
         INSERT INTO log_ledger (ids)
         SELECT array_agg(id) FROM stored HAVING count(*) > 0
@@ -168,67 +194,94 @@ BEGIN
         FROM line
         WHERE reason IS NOT NULL
         ON CONFLICT DO NOTHING
-    ), fate AS (
-        SELECT line.writer, line.sequence, line.reason IS NOT NULL AS is_rejected,
-               line.reason IS NULL AND stored.id IS NOT NULL AS is_stored
-        FROM line LEFT JOIN stored ON stored.id = line.id AND line.occurrence = 1
     ), tally AS (
-        SELECT fate.writer,
-               max(fate.sequence) AS shipped_sequence,
-               count(*) FILTER (WHERE is_stored) AS stored,
-               count(*) FILTER (WHERE is_rejected) AS rejected,
-               count(*) FILTER (WHERE NOT is_stored AND NOT is_rejected) AS duplicate
-        FROM fate LEFT JOIN capture_writers AS known ON known.writer = fate.writer
-        WHERE fate.sequence > coalesce(known.shipped_sequence, 0)
-        GROUP BY fate.writer
-    ), counted AS (
-        INSERT INTO capture_writers AS known (writer, accepted_sequence, shipped_sequence, stored, duplicate, rejected)
-        SELECT writer, shipped_sequence, shipped_sequence, stored, duplicate, rejected FROM tally
-        ON CONFLICT (writer) DO UPDATE
-        SET accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
-            shipped_sequence = greatest(known.shipped_sequence, excluded.shipped_sequence),
-            stored = known.stored + excluded.stored,
-            duplicate = known.duplicate + excluded.duplicate,
-            rejected = known.rejected + excluded.rejected
+        SELECT known.writer, max(line.sequence) AS through, count(*) AS lines, count(line.reason) AS rejected,
+               min(line.timestamp) FILTER (WHERE line.reason IS NULL) AS oldest_event,
+               (SELECT count(*) FROM stored
+                WHERE stored.writer = known.writer AND stored.sequence > known.shipped_sequence) AS stored
+        FROM line JOIN capture_writers AS known
+          ON known.writer = line.writer AND line.sequence > known.shipped_sequence
+        GROUP BY known.writer
+    ), moved AS (
+        UPDATE capture_writers AS known
+        SET accepted_sequence = greatest(known.accepted_sequence, through),
+            shipped_sequence = through,
+            stored = known.stored + tally.stored,
+            duplicate = known.duplicate + lines - tally.stored - tally.rejected,
+            rejected = known.rejected + tally.rejected,
+            quarantined = known.quarantined + through - known.shipped_sequence - lines,
+            oldest_event = least(known.oldest_event, tally.oldest_event)
+        FROM tally
+        WHERE tally.writer = known.writer
     )
-    SELECT jsonb_build_object(
-               'stored', count(*) FILTER (WHERE is_stored),
-               'duplicate', count(*) FILTER (WHERE NOT is_stored AND NOT is_rejected),
-               'rejected', count(*) FILTER (WHERE is_rejected))
+    SELECT jsonb_build_object('stored', new.lines, 'duplicate', sound.lines - new.lines, 'rejected', sound.rejected)
     INTO counts
-    FROM fate;
-    RETURN counts;
+    FROM (SELECT count(*) AS lines FROM stored) AS new,
+         (SELECT count(*) - count(reason) AS lines, count(reason) AS rejected FROM line) AS sound;
+
+    RETURN counts || jsonb_build_object('writers', (
+        SELECT coalesce(jsonb_object_agg(writer, to_jsonb(known)), '{}')
+        FROM capture_writers AS known WHERE writer = ANY (writers)));
 END $$;
 
 -- Keeps one record that no batch can carry (its JSON or types are broken), under its writer and sequence.
-CREATE FUNCTION reject_event(by_writer uuid, at_sequence bigint, because text, raw text) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
+-- Returns the writer's row.
+CREATE FUNCTION reject_event(by_writer uuid, at_sequence bigint, because text, raw text) RETURNS jsonb
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     INSERT INTO rejected_events (writer, sequence, reason, line)
     VALUES (by_writer, at_sequence, because, to_jsonb(raw))
     ON CONFLICT DO NOTHING;
-    INSERT INTO capture_writers AS known (writer, accepted_sequence, shipped_sequence, rejected)
-    VALUES (by_writer, at_sequence, at_sequence, 1)
+
+    INSERT INTO capture_writers AS known (writer, accepted_sequence, shipped_sequence, rejected, quarantined)
+    VALUES (by_writer, at_sequence, at_sequence, 1, at_sequence - 1)
     ON CONFLICT (writer) DO UPDATE
-    SET accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
-        shipped_sequence = excluded.shipped_sequence,
-        rejected = known.rejected + 1
-    WHERE known.shipped_sequence < excluded.shipped_sequence;
+    SET accepted_sequence = greatest(known.accepted_sequence, at_sequence),
+        shipped_sequence = at_sequence,
+        rejected = known.rejected + 1,
+        quarantined = known.quarantined + at_sequence - known.shipped_sequence - 1,
+        reported_at = now()
+    WHERE known.shipped_sequence < at_sequence;
+
+    SELECT to_jsonb(known) FROM capture_writers AS known WHERE writer = by_writer;
+$$;
+
+-- Says that the writer's records above its shipped_sequence, up to `through`, will never come: kind 'quarantined' (lost
+-- to damage) or 'dropped' (given up for newer ones). Saying it again changes nothing. Returns the writer's row.
+CREATE FUNCTION skip_records(by_writer uuid, through bigint, kind text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF kind NOT IN ('quarantined', 'dropped') THEN
+        RAISE EXCEPTION 'records are skipped as quarantined or dropped, not as %', kind;
+    END IF;
+    INSERT INTO capture_writers (writer) VALUES (by_writer) ON CONFLICT DO NOTHING;
+    UPDATE capture_writers
+    SET accepted_sequence = greatest(accepted_sequence, through),
+        shipped_sequence = through,
+        quarantined = quarantined + CASE kind WHEN 'quarantined' THEN through - shipped_sequence ELSE 0 END,
+        dropped = dropped + CASE kind WHEN 'dropped' THEN through - shipped_sequence ELSE 0 END,
+        reported_at = now()
+    WHERE writer = by_writer AND shipped_sequence < through;
+    RETURN (SELECT to_jsonb(known) FROM capture_writers AS known WHERE writer = by_writer);
 END $$;
 
--- A writer says what it was offered, refused, has on disk, dropped and set aside; the door keeps the rest.
-CREATE FUNCTION report_writer(by_writer uuid, offered_calls bigint, refused_calls jsonb, accepted bigint,
-                              quarantined_records bigint, dropped_records bigint) RETURNS void
+-- A writer says what it was offered, refused, and put on disk (`claimed`); the door counts the rest. Once it is gone and
+-- nothing of it is left on disk, what it claimed beyond its last record is missing. Returns the writer's row.
+CREATE FUNCTION report_writer(by_writer uuid, offered_calls bigint, refused_calls jsonb, claimed bigint,
+                              is_gone boolean) RETURNS jsonb
 LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    INSERT INTO capture_writers AS known (writer, offered, refused, accepted_sequence, quarantined, dropped)
-    VALUES (by_writer, offered_calls, refused_calls, accepted, quarantined_records, dropped_records)
-    ON CONFLICT (writer) DO UPDATE
-    SET offered = greatest(known.offered, excluded.offered),
-        refused = excluded.refused,
-        accepted_sequence = greatest(known.accepted_sequence, excluded.accepted_sequence),
-        quarantined = greatest(known.quarantined, excluded.quarantined),
-        dropped = greatest(known.dropped, excluded.dropped),
-        reported_at = now();
+    INSERT INTO capture_writers (writer) VALUES (by_writer) ON CONFLICT DO NOTHING;
+
+    -- What it offered is said a second late at most; it is at least what it put on disk and refused.
+    UPDATE capture_writers
+    SET offered = greatest(offered, offered_calls, greatest(accepted_sequence + missing, claimed) + (
+            SELECT coalesce(sum(calls::bigint), 0)::bigint FROM jsonb_each_text(refused_calls) AS r(reason, calls))),
+        refused = refused_calls,
+        accepted_sequence = CASE WHEN is_gone THEN shipped_sequence ELSE greatest(accepted_sequence, claimed) END,
+        missing = CASE WHEN is_gone THEN greatest(accepted_sequence + missing, claimed) - shipped_sequence ELSE 0 END,
+        reported_at = now()
+    WHERE writer = by_writer;
+
+    SELECT to_jsonb(known) FROM capture_writers AS known WHERE writer = by_writer;
 $$;
 
 
@@ -804,6 +857,90 @@ BEGIN
     RETURN publish_policy();
 END $$;
 
+-- Takes the champion of a task out of service: decision, rollout and policy in one transaction.
+-- to_version serves instead: one that was champion before, or 'caller' for nobody. Where it is null, the champion before
+-- the last promotion, or nobody; a champion that a rollback put there is not rolled back further.
+-- Returns {status, task, mode, from_version, to_version, decision_id, policy_n, reason}; status is rolled_back, unchanged
+-- or refused, and only rolled_back has changed anything.
+CREATE FUNCTION rollback_task(of_task text, of_mode text, to_version text, because text, by_actor text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    serving record;
+    target  record;
+    made    uuid := gen_random_uuid();
+    fault   text;
+BEGIN
+    -- The lock of a publication: none comes in between.
+    PERFORM pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(of_task || '.' || of_mode));
+    SELECT r.version, r.digest, d.kind INTO serving
+    FROM model_rollouts AS r JOIN decisions AS d USING (decision)
+    WHERE r.task = of_task AND r.mode = of_mode AND r.state = 'champion' AND r.until IS NULL;
+
+    SELECT past.version, past.digest, d.evidence -> 'trained_until' AS trained_until INTO target
+    FROM model_rollouts AS past JOIN decisions AS d USING (decision)
+    WHERE past.task = of_task AND past.mode = of_mode AND past.state = 'champion' AND past.until IS NOT NULL
+      AND past.digest IS NOT NULL AND past.version IS DISTINCT FROM serving.version
+      AND CASE WHEN to_version IS NULL THEN NOT EXISTS (
+                   SELECT
+                   FROM model_rollouts AS now_one
+                   WHERE now_one.task = of_task AND now_one.mode = of_mode AND now_one.version = past.version
+                     AND now_one.state = 'rolled_back' AND now_one.until IS NULL)
+               ELSE past.version = to_version END
+    ORDER BY past.until DESC, past.rollout DESC
+    LIMIT 1;
+
+    fault := CASE
+        WHEN to_version = serving.version OR serving.version IS NULL AND to_version = 'caller' THEN 'it serves already'
+        WHEN to_version IS NULL AND serving.version IS NULL THEN 'nobody but the caller serves'
+        WHEN to_version IS NULL AND serving.kind = 'rollback'
+            THEN serving.version || ' serves since a rollback; name a version, or caller, to go further back'
+        WHEN to_version <> 'caller' AND target.version IS NULL
+            THEN to_version || ' was never champion of this task; name one that was, or caller'
+    END;
+    IF fault IS NOT NULL THEN
+        RETURN jsonb_build_object(
+            'status', CASE WHEN to_version <> 'caller' AND to_version IS DISTINCT FROM serving.version THEN 'refused'
+                           ELSE 'unchanged' END,
+            'task', of_task, 'mode', of_mode, 'from_version', coalesce(serving.version, 'caller'),
+            'to_version', coalesce(serving.version, 'caller'), 'decision_id', NULL, 'policy_n', NULL, 'reason', fault);
+    END IF;
+
+    -- trained_until goes along: who serves is judged by what it has learnt from.
+    INSERT INTO decisions (decision, kind, task, mode, version, verdict, reason, evidence, actor)
+    VALUES (made, 'rollback', of_task, of_mode, coalesce(serving.version, 'caller'), 'ROLLBACK', because,
+            jsonb_build_object('from', coalesce(serving.version, 'caller'), 'to', coalesce(target.version, 'caller'),
+                               'trained_until', target.trained_until), by_actor);
+    UPDATE model_rollouts SET until = now()
+    WHERE task = of_task AND mode = of_mode AND until IS NULL
+      AND (state = 'champion' OR version = target.version);
+    INSERT INTO model_rollouts (task, mode, version, state, digest, decision)
+    SELECT of_task, of_mode, serving.version, 'rolled_back', serving.digest, made
+    WHERE serving.version IS NOT NULL;
+    INSERT INTO model_rollouts (task, mode, version, state, traffic_share, digest, decision)
+    SELECT of_task, of_mode, target.version, 'champion', 1, target.digest, made
+    WHERE target.version IS NOT NULL;
+    RETURN jsonb_build_object(
+        'status', 'rolled_back', 'task', of_task, 'mode', of_mode, 'from_version', coalesce(serving.version, 'caller'),
+        'to_version', coalesce(target.version, 'caller'), 'decision_id', made, 'policy_n', publish_policy(),
+        'reason', because);
+END $$;
+
+-- Retraining somebody asked for. request: the event that asked. A run takes what is open when it freezes its rows, and what
+-- an earlier run took and did not finish; outcome is what the run came to.
+CREATE TABLE retraining_requests (
+    request      uuid        PRIMARY KEY,
+    task         text        NOT NULL,
+    mode         text        NOT NULL,
+    reason       text        NOT NULL,
+    priority     text        NOT NULL DEFAULT 'normal' CHECK (priority IN ('low', 'normal', 'high')),
+    state        text        NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'taken', 'done')),
+    requested_at timestamptz NOT NULL DEFAULT now(),
+    taken_at     timestamptz,
+    done_at      timestamptz,
+    outcome      text
+);
+CREATE INDEX retraining_requests_waiting ON retraining_requests (task, mode) WHERE state <> 'done';
+
 -- A replayed source: how far its times were shifted so that its last event was now.
 CREATE TABLE replayed_sources (
     source        text        PRIMARY KEY,
@@ -822,15 +959,61 @@ CREATE TABLE replayed_sources (
 CREATE VIEW facade_events AS
 SELECT id, conversation_id, event_type, event_category, timestamp, data, client_id FROM ml_tracking_events;
 
-CREATE VIEW facade_writers AS SELECT * FROM capture_writers;
+-- Each writer's account as it stands now, both equations closed.
+CREATE VIEW facade_writers AS
+SELECT writer,
+       accepted_sequence + missing + (
+           SELECT coalesce(sum(calls::bigint), 0)::bigint FROM jsonb_each_text(refused) AS r(reason, calls)) AS offered,
+       refused, accepted_sequence, shipped_sequence, stored, duplicate, rejected, quarantined, dropped, first_seen,
+       reported_at, missing,
+       accepted_sequence - stored - duplicate - rejected - quarantined - dropped AS spooled
+FROM capture_writers;
+
+CREATE VIEW facade_conversations AS SELECT conversation_id, started_at, last_event_at FROM conversations;
+
+CREATE VIEW facade_predictions AS
+SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is_served FROM predictions;
+
+CREATE VIEW facade_assignments AS SELECT conversation_id, experiment, arm, at FROM assignments;
+
+-- Whole figures, no parts of them; revenue alone is kept per currency.
+CREATE VIEW facade_metrics AS
+SELECT hour, metric, task, mode, version, CASE WHEN slice = '' THEN '' ELSE split_part(slice, '=', 2) END AS currency,
+       value, n
+FROM metric_rollups
+WHERE slice = '' OR metric = 'revenue';
+
+CREATE VIEW facade_errors AS SELECT task, mode, version, kind, label, at, loss FROM prediction_errors;
+
+CREATE VIEW facade_drift AS
+SELECT kind, subject, psi, test, p_value, has_drifted, severity, headline, window_start, window_end, checked_at
+FROM drift_checks;
+
+CREATE VIEW facade_patterns AS
+SELECT id, pattern_type, pattern_data, confidence, occurrences, first_seen, last_seen FROM pattern_recognitions;
+
+CREATE VIEW facade_experiments AS
+SELECT id, name, experiment_type, status, config, metrics, results, created_at, completed_at FROM ml_experiments;
+
+CREATE VIEW facade_rollouts AS
+SELECT task, mode, version, state, traffic_share, since, until FROM model_rollouts;
+
+CREATE VIEW facade_decisions AS
+SELECT decision, decided_at, kind, task, mode, version, verdict, reason, actor FROM decisions;
+
+CREATE VIEW facade_requests AS
+SELECT request, task, mode, reason, priority, state, requested_at FROM retraining_requests;
 
 REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 
 GRANT EXECUTE ON FUNCTION uuid_floor(timestamptz), uuid_time(uuid) TO ml_capture, ml_jobs, ml_dashboards;
 
 GRANT EXECUTE ON FUNCTION append_events(jsonb), reject_event(uuid, bigint, text, text),
-    report_writer(uuid, bigint, jsonb, bigint, bigint, bigint) TO ml_capture;
+    skip_records(uuid, bigint, text), report_writer(uuid, bigint, jsonb, bigint, boolean) TO ml_capture;
 GRANT SELECT ON policy, model_bundles, facade_events, facade_writers TO ml_capture;
+GRANT SELECT ON facade_assignments, facade_conversations, facade_decisions, facade_drift, facade_errors, facade_experiments,
+    facade_metrics, facade_patterns, facade_predictions, facade_requests, facade_rollouts TO ml_capture;
+GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capture, ml_jobs, ml_dashboards;
 
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
 GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml_jobs, ml_dashboards;
@@ -840,5 +1023,5 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO ml_jobs, ml_dashboards;
 GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, assignments,
     changed_hours, quality_verdicts, quality_results, metric_rollups, prediction_errors, drift_checks, pattern_recognitions,
     replayed_sources TO ml_jobs;
-GRANT INSERT, UPDATE ON model_rollouts, ml_experiments TO ml_jobs;
+GRANT INSERT, UPDATE ON model_rollouts, ml_experiments, retraining_requests TO ml_jobs;
 GRANT INSERT ON decisions, model_bundles TO ml_jobs;

@@ -8,6 +8,7 @@ from ml_pipeline.cli import stack
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.run import run
+from ml_pipeline.cli.status import status
 from ml_pipeline.cli.switch import switch
 from ml_pipeline.errors import PipelineError
 
@@ -17,6 +18,7 @@ app.command()(stack.stop)
 app.command()(stack.reset)
 app.command()(databases)
 app.command()(replay)
+app.command()(status)
 app.command()(switch)
 
 

@@ -56,3 +56,8 @@ def experiment_names(tx: Transaction) -> list[str]:
 def experiments_left_out(tx: Transaction) -> list[Row]:
     """Return name and fault of the running experiments that the policy in force leaves out."""
     return [dict(row) for row in queries("switches").left_out(tx)]
+
+
+def reconcile_writers(tx: Transaction) -> list[Row]:
+    """Return where a writer's counters and its rows disagree: writer, rule, counted, found."""
+    return [dict(row) for row in queries("status").reconcile_writers(tx)]

@@ -7,82 +7,34 @@ a spool four fifths full.
 """
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
-from ml_pipeline.errors import DatabaseError
+from ml_pipeline.online.buffers import measure_buffers
 from ml_pipeline.online.runtime import Runtime
-from ml_pipeline.online.shipping import unshipped
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME
 
 FULL_SHARE = 0.8
-_WRITER_FIGURES = ("accepted", "stored", "duplicate", "rejected", "quarantined", "dropped", "spooled")
 
 
 async def pipeline_metrics(runtime: Runtime, now: datetime) -> dict[str, Any]:
-    """Return the figures. ``as_of`` is when Postgres was read; null where it did not answer."""
-    from ml_pipeline.online import store
-
-    writer = runtime.recorder.spool.writer
-    try:
-        rows = await runtime.facade.read(store.writers, [writer])
-        as_of = datetime.now(UTC).isoformat(timespec="milliseconds")
-    except DatabaseError:
-        rows, as_of = None, None
-    is_shipping, on_disk = await asyncio.to_thread(_look_at_spool, runtime)
-    buffers = _buffers(runtime, rows, on_disk)
-    status = _status(runtime, is_known=rows is not None, is_stuck=bool(on_disk) and not is_shipping)
+    """Return the figures. ``as_of`` is when Postgres said those that come from it; null where it never did."""
+    is_known = await runtime.known.refresh(runtime.facade, runtime.recorder.spool.writer)
+    buffers = await asyncio.to_thread(measure_buffers, runtime.recorder, runtime.known)
+    is_shipping = runtime.launcher.is_running()
+    status = _status(runtime, is_known=is_known, is_stuck=bool(buffers["bytes_waiting"]) and not is_shipping)
     events = runtime.activity.events
     return {
         "pipeline_status": status,
         "timestamp": now.isoformat(timespec="milliseconds"),
-        "as_of": as_of,
+        "as_of": buffers["as_of"],
         "predictions": runtime.activity.as_dict(),
         "ab_testing": _ab_testing(runtime),
         "feedback_loop": {"outcomes_recorded": events[OUTCOME], "feedback_recorded": events[LABEL]},
         "model_updates": _model_updates(runtime),
         "buffers": {**buffers, "is_shipping": is_shipping},
-        "health_score": 0.0 if status == "error" else _health(runtime, is_known=rows is not None),
+        "health_score": 0.0 if status == "error" else _health(runtime, is_known=is_known),
     }
-
-
-def _look_at_spool(runtime: Runtime) -> tuple[bool, int]:
-    """Return whether somebody ships, and how many bytes wait; none where the folder cannot be read."""
-    try:
-        waiting = sum(extent.size - extent.shipped for extent in unshipped(runtime.recorder.spool.folder).values())
-    except OSError:
-        waiting = 0
-    return runtime.launcher.is_running(), waiting
-
-
-def _buffers(runtime: Runtime, rows: list[dict[str, Any]] | None, bytes_waiting: int) -> dict[str, Any]:
-    """Where this writer's events are: offered = accepted + refused; accepted = stored + … + spooled."""
-    recorder = runtime.recorder
-    accepted = recorder.spool.sequence
-    buffers: dict[str, Any] = {
-        "writer": recorder.spool.writer,
-        "offered": recorder.offered,
-        "refused": dict(recorder.counts.refused),
-        "noted": dict(recorder.counts.noted),
-        "accepted": accepted,
-        "spool_bytes": recorder.spool.used_bytes,
-        "spool_max_bytes": recorder.spool.max_bytes,
-        "bytes_waiting": bytes_waiting,
-        "all_writers": None,
-    }
-    for row in rows or []:
-        figures = {name: int(row[name] or 0) for name in _WRITER_FIGURES}
-        if row["writer"] is None:
-            buffers["all_writers"] = {"offered": int(row["offered"] or 0), **figures}
-        else:
-            buffers.update({name: figures[name] for name in _WRITER_FIGURES if name not in ("accepted", "spooled")})
-    if rows is not None:
-        for name in ("stored", "duplicate", "rejected", "quarantined", "dropped"):
-            buffers.setdefault(name, 0)
-        done = sum(buffers[name] for name in ("stored", "duplicate", "rejected", "quarantined", "dropped"))
-        buffers["shipped"] = done
-        buffers["spooled"] = accepted - done
-    return buffers
 
 
 def _ab_testing(runtime: Runtime) -> dict[str, Any]:

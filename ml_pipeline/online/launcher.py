@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from ml_pipeline.online.segments import list_segments
-from ml_pipeline.online.shipper import PostgresDoor, is_anyone_writing, lock_folder, run
+from ml_pipeline.online.shipper import PostgresDoor, is_anyone_writing, is_shipping, run
+from ml_pipeline.online.shipping import is_anything_left
 
 log = logging.getLogger(__name__)
 
@@ -38,19 +38,15 @@ class ShipperLauncher:
     def is_running(self) -> bool:
         """Tell whether some process ships the folder."""
         try:
-            lock = lock_folder(self._folder)
+            return is_shipping(self._folder)
         except OSError:
             return False
-        if lock is None:
-            return True
-        os.close(lock)
-        return False
 
     def ensure(self) -> None:
         """Start a shipper where there is something to ship and none is at work; safe to call ever again."""
         self._reap()
         try:
-            if not list_segments(self._folder):
+            if not is_anything_left(self._folder):
                 return
         except OSError:
             return  # the spool says so at the next write

@@ -1,6 +1,7 @@
 """Puts events on disk and keeps their count. One per spool folder and process; the services of a process share it."""
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -8,14 +9,15 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from ml_pipeline.errors import RefusalError
 from ml_pipeline.online.counts import Counts
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.spool import Spool
+from ml_pipeline.online.spool import HOLD_SECONDS, Spool
+from ml_pipeline.online.writer_figures import FiguresFile, WriterFigures
 from ml_pipeline.vocabulary.events import CATEGORIES, ERROR
 
 log = logging.getLogger(__name__)
@@ -36,31 +38,26 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     source: str = "agent"
 
 
-class WriterFigures(msgspec.Struct):
-    """What a writer leaves beside its segments for the shipper to report: ``<writer>.figures``."""
-
-    offered: int
-    refused: dict[str, int]
-    accepted: int
-
-
-def figures_file(folder: Path, writer: str) -> Path:
-    return folder / f"{writer}.figures"
+WhenFull = Literal["refuse", "drop_oldest"]
 
 
 class Recorder:
-    """Writes events to the spool at once and makes the disk keep them every ``fsync_seconds``.
+    """Writes events to the spool at once and makes the disk keep them every ``fsync_seconds``, each at once where 0.
 
     ``on_tick`` is called about once a second while the recorder is open, from its own thread.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, fsync_seconds: float) -> None:
-        self.spool = Spool(folder, max_bytes)
+    def __init__(self, folder: Path, max_bytes: int, fsync_seconds: float, when_full: WhenFull = "refuse") -> None:
+        self.spool = Spool(folder, max_bytes, drops_oldest=when_full == "drop_oldest")
         self.counts = Counts()
         self.on_tick: Callable[[], None] = lambda: None
         self._encode = msgspec.json.Encoder().encode
         self._fsync_seconds = fsync_seconds
-        self._reported: WriterFigures | None = None
+        self._told: WriterFigures | None = None
+        self._figures: FiguresFile | None = None
+        self._telling = threading.Lock()
+        self._syncing = threading.Lock()
+        self._is_held = False
         self._thread: threading.Thread | None = None
         self._woken = threading.Event()
         self._stopping = threading.Event()
@@ -76,7 +73,10 @@ class Recorder:
         return self.spool.sequence + self.counts.refused.total()
 
     def record(self, event: Event, where: str) -> bool:
-        """Put ``event`` on disk; False where it was refused, which is counted. Never raises, never waits for fsync."""
+        """Put ``event`` on disk; False where it was refused, which is counted. Never raises.
+
+        Waits for the disk only where every event is to be synced.
+        """
         try:
             self.spool.write(self._encode(event))
         except RefusalError as refusal:
@@ -88,13 +88,18 @@ class Recorder:
         if not self._is_dirty:
             self._is_dirty = True
             self._woken.set()
+        if not self._fsync_seconds:
+            self._sync()
         if self._thread is None:
             self.start()
         return True
 
     def refuse(self, reason: str, where: str, conversation_id: str | None, at: datetime) -> None:
         """Count an event that cannot be recorded; say so in the log, at most once a minute per reason."""
-        if count := self.counts.refuse(reason, where):
+        with self._telling:
+            count = self.counts.refuse(reason, where)
+            self._tell()
+        if count:
             self._say(reason, where, count, conversation_id, at)
 
     def note(self, reason: str, where: str, *, at: datetime | None = None) -> None:
@@ -103,17 +108,21 @@ class Recorder:
             self._say(reason, where, count, None, at)
 
     def close(self) -> None:
-        """Sync, write the figures, give the segment away, end the thread. A later ``record`` opens anew."""
+        """End the writer: sync, tell its figures, give its segment away. A later ``record`` begins another."""
         thread, self._thread = self._thread, None
         self._stopping.set()
         self._woken.set()
         if thread and thread is not threading.current_thread():
             thread.join()
-        try:
-            self.spool.close()
-        except OSError as error:
-            log.warning("spool.sync_failed error=%s", error.strerror)
-        self._write_figures()
+        with self._telling:
+            self._tell()
+            figures, self._figures, self._told = self._figures, None, None
+            self.spool.finish()
+            self.counts = Counts()
+        self._is_dirty = True
+        self._sync()
+        if figures:
+            figures.close()
 
     def start(self) -> None:
         """Start the thread that syncs and ticks, unless it runs."""
@@ -129,6 +138,8 @@ class Recorder:
                 self._thread = thread
 
     def _keep(self, stopping: threading.Event) -> None:
+        with contextlib.suppress(RefusalError):  # a folder that cannot be used is said at the start, not at an event
+            self.spool.prepare()
         next_tick = 0.0
         while not stopping.is_set():
             self._woken.wait(TICK_SECONDS)
@@ -137,38 +148,40 @@ class Recorder:
             if time.monotonic() >= next_tick:
                 next_tick = time.monotonic() + TICK_SECONDS
                 self._tick()
-            stopping.wait(self._fsync_seconds)
+            stopping.wait(self._fsync_seconds or TICK_SECONDS)
 
     def _sync(self) -> None:
-        if not self._is_dirty:
-            return
-        self._is_dirty = False
         try:
-            self.spool.sync()
+            with self._syncing:
+                if self._is_dirty:
+                    self._is_dirty = False
+                    self.spool.sync()
         except OSError as error:
             log.warning("spool.sync_failed error=%s", error.strerror)
             self.note("sync_failed", "recorder")
 
     def _tick(self) -> None:
         self.spool.measure()
-        self._write_figures()
+        with self._telling:
+            self._tell()
         try:
             self.on_tick()
         except Exception as error:  # noqa: BLE001 - the thread that keeps the spool must survive
             log.warning("recorder.tick_failed error=%s", type(error).__name__)
 
-    def _write_figures(self) -> None:
+    def _tell(self) -> None:
+        """Put the writer's figures beside its segments; at every refusal, for nothing else on disk tells of it."""
         figures = WriterFigures(self.offered, dict(self.counts.refused), self.spool.sequence)
-        if figures == self._reported or not figures.offered:
+        if figures == self._told or not figures.offered:
             return
-        target = figures_file(self.spool.folder, self.spool.writer)
         try:
-            unnamed = target.with_suffix(".figures.new")
-            unnamed.write_bytes(msgspec.json.encode(figures))
-            unnamed.replace(target)
-        except OSError:
+            if self._figures is None:
+                self.spool.prepare()
+                self._figures = FiguresFile(self.spool.folder, self.spool.writer)
+            self._figures.write(figures)
+        except (OSError, RefusalError):
             return
-        self._reported = figures
+        self._told = figures
 
     def _say(self, reason: str, where: str, count: int, conversation_id: str | None, at: datetime | None) -> None:
         at = at or datetime.now(UTC)
@@ -182,12 +195,26 @@ class Recorder:
         )
         self.record(event, where)
 
+    def hold(self) -> None:
+        """Before a fork: let no file be half opened."""
+        self._is_held = self._telling.acquire(timeout=HOLD_SECONDS)
+        self.spool.hold()
+
+    def let_go(self) -> None:
+        """After a fork, in the parent."""
+        self.spool.let_go()
+        if self._is_held:
+            self._telling.release()
+
     def forget(self) -> None:
         """After a fork, in the child: begin as another writer, with figures of its own."""
         self.spool.forget()
         self.counts = Counts()
         self.on_tick = lambda: None
-        self._reported = self._thread = None
+        if self._figures:
+            self._figures.close()
+        self._told = self._figures = self._thread = None
+        self._telling, self._syncing = threading.Lock(), threading.Lock()
         self._woken, self._stopping, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._is_dirty = False
 
@@ -196,15 +223,15 @@ _recorders: dict[Path, Recorder] = {}
 _opening = threading.Lock()
 
 
-def shared_recorder(folder: Path, max_bytes: int, fsync_seconds: float) -> Recorder:
+def shared_recorder(folder: Path, max_bytes: int, fsync_seconds: float, when_full: WhenFull = "refuse") -> Recorder:
     """Return the process's recorder of ``folder``; the first caller decides its limits."""
     folder = folder.absolute()
     with _opening:
         if folder not in _recorders:
             if not _recorders:
                 atexit.register(_close_all)
-                os.register_at_fork(after_in_child=_forget_all)
-            _recorders[folder] = Recorder(folder, max_bytes, fsync_seconds)
+                os.register_at_fork(before=_hold_all, after_in_parent=_let_all_go, after_in_child=_forget_all)
+            _recorders[folder] = Recorder(folder, max_bytes, fsync_seconds, when_full)
         return _recorders[folder]
 
 
@@ -214,6 +241,16 @@ def _close_all() -> None:
         if recorder.is_open:
             recorder.close()
             recorder.on_tick()
+
+
+def _hold_all() -> None:
+    for recorder in list(_recorders.values()):
+        recorder.hold()
+
+
+def _let_all_go() -> None:
+    for recorder in list(_recorders.values()):
+        recorder.let_go()
 
 
 def _forget_all() -> None:

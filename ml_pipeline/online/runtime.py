@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ml_pipeline.online.activity import Activity
+from ml_pipeline.online.buffers import KnownAccounts
 from ml_pipeline.online.conversations import Conversations
 from ml_pipeline.online.facade import Facade
 from ml_pipeline.online.launcher import ShipperLauncher
@@ -32,6 +33,7 @@ class Runtime:
     conversations: Conversations
     activity: Activity
     loading: threading.Thread
+    known: KnownAccounts
     pid: int
     users: int = 0
 
@@ -84,7 +86,7 @@ def release_later(runtime: Runtime) -> None:
 
 
 def _start(settings: Settings, spool: Path, dsn: str) -> Runtime:
-    recorder = shared_recorder(spool, settings.spool_max_bytes, settings.fsync_seconds)
+    recorder = shared_recorder(spool, settings.spool_max_bytes, settings.fsync_seconds, settings.spool_when_full)
     serving = next(
         (known for (folder, _), known in _runtimes.items() if folder == spool and not known.is_foreign()), None
     )
@@ -100,7 +102,18 @@ def _start(settings: Settings, spool: Path, dsn: str) -> Runtime:
     loading = threading.Thread(target=_load, args=(policy,), name="loading", daemon=True)
     with contextlib.suppress(RuntimeError):  # the interpreter ends: what is recorded is on disk, no more is needed
         loading.start()
-    return Runtime(settings, recorder, launcher, policy, Facade(dsn), Conversations(), Activity(), loading, os.getpid())
+    return Runtime(
+        settings,
+        recorder,
+        launcher,
+        policy,
+        Facade(dsn),
+        Conversations(),
+        Activity(),
+        loading,
+        KnownAccounts(),
+        os.getpid(),
+    )
 
 
 def _load(policy: PolicyReader) -> None:

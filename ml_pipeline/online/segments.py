@@ -5,12 +5,13 @@ that no UTF-8 text has, so a reader that lost its place finds the next record. W
 ``flock``; the kernel gives it back when the writer dies, so no pid is ever trusted.
 """
 
+import contextlib
+import errno
 import fcntl
 import os
 import re
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ FRAME = struct.Struct(">4sIQI")
 _HEAD = struct.Struct(">IQ")
 LONGEST_BODY = 4 << 20
 """No record is longer: a length beyond it is a damaged one."""
+SHORTEST_RECORD = FRAME.size + 60
+"""No record is shorter: its body names at least its writer and its sequence."""
 
 _NAME = re.compile(r"([0-9a-f\-]{36})-(\d{8})\.seg")
 
@@ -74,34 +77,46 @@ class Scan:
 def scan(data: bytes, start: int = 0) -> Scan:
     """Read the records in ``data``, which begins at offset ``start`` of its segment."""
     found = Scan(end=start)
-    position = 0
-    for at, sequence, length in _sound_records(data):
-        if at > position:
-            found.damaged.append((start + position, start + at))
-        body = at + FRAME.size
-        position = body + length
-        found.records.append((sequence, data[body:position], start + position))
-    found.end, found.rest = start + position, len(data) - position
-    return found
-
-
-def _sound_records(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield (offset, sequence, body length) of each whole record, looking for the next magic after a broken one."""
-    view = memoryview(data)
-    at = 0
-    while 0 <= at <= len(data) - FRAME.size:
-        magic, length, sequence, checksum = FRAME.unpack_from(data, at)
-        end = at + FRAME.size + length
+    # All that is done for each record there is: a second a million counts, so names are looked up once.
+    view, unpack, head, crc32, records = memoryview(data), FRAME.unpack_from, FRAME.size, zlib.crc32, found.records
+    position = at = 0
+    while 0 <= at <= len(data) - head:
+        magic, length, sequence, checksum = unpack(data, at)
+        body = at + head
+        end = body + length
         if (
             magic == MAGIC
             and length <= LONGEST_BODY
             and end <= len(data)
-            and checksum == zlib.crc32(view[at + FRAME.size : end], zlib.crc32(view[at + 4 : at + 16]))
+            and checksum == crc32(view[body:end], crc32(view[at + 4 : at + 16]))
         ):
-            yield at, sequence, length
-            at = end
+            if at > position:
+                found.damaged.append((start + position, start + at))
+            records.append((sequence, data[body:end], start + end))
+            position = at = end
         else:
             at = data.find(MAGIC, at + 1)
+    found.end, found.rest = start + position, len(data) - position
+    return found
+
+
+def torn_through(data: bytes, last: int) -> int:
+    """Return the highest sequence that a frame in torn bytes names; ``last``, of the record before, where none does.
+
+    A sequence that could not have come so early in ``data`` is damage itself.
+
+    >>> torn_through(frame(7, b"cut off" * 20)[:30], last=6), torn_through(frame(9, b"cut off" * 20)[:30], last=6)
+    (7, 6)
+    """
+    highest = last
+    at = data.find(MAGIC)
+    while 0 <= at <= len(data) - FRAME.size:
+        _, length, sequence, _ = FRAME.unpack_from(data, at)
+        end = at + FRAME.size + length
+        if sequence <= last + 1 + at // SHORTEST_RECORD:
+            highest = max(highest, sequence)
+        at = data.find(MAGIC, end if end <= len(data) else at + 1)
+    return highest
 
 
 class SegmentWriter:
@@ -111,6 +126,7 @@ class SegmentWriter:
         self.name = name
         self.size = 0
         self._folder = folder
+        self._is_named_on_disk = False
         # Locked before it has its name: a shipper never sees a segment of ours without our lock.
         unnamed = folder / f"{name}.new"
         self._file = os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
@@ -135,12 +151,19 @@ class SegmentWriter:
             raise
         if written != len(record):
             self._cut_back()
-            raise OSError(28, f"wrote {written} of {len(record)} bytes")
+            raise OSError(errno.ENOSPC, f"wrote {written} of {len(record)} bytes")
         self.size += written
 
     def sync(self) -> None:
         """Wait until the disk has what was written."""
         os.fsync(self._file)
+        if not self._is_named_on_disk:
+            _sync_folder(self._folder)
+            self._is_named_on_disk = True
+
+    def is_removed(self) -> bool:
+        """Tell whether somebody unlinked the file; what is written then goes nowhere."""
+        return os.fstat(self._file).st_nlink == 0
 
     def close(self) -> None:
         """Give the segment and its lock away."""
@@ -150,11 +173,52 @@ class SegmentWriter:
         os.ftruncate(self._file, self.size)
 
 
-def open_finished(path: Path) -> tuple[int, bool]:
-    """Open a segment for reading; return the descriptor, and whether its writer is gone (then we hold its lock)."""
+def _sync_folder(folder: Path) -> None:
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some file systems sync no folders, and keep names by themselves
+            os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def open_segment(path: Path) -> tuple[int, bool]:
+    """Open a segment for reading; return the descriptor, and whether its writer is gone (then we hold its lock).
+
+    Raises:
+        FileNotFoundError: if it was shipped or dropped meanwhile.
+    """
     file = os.open(path, os.O_RDONLY)
+    try:
+        is_finished = try_lock(file)
+        # Between open and lock another process may have finished with it.
+        if path.stat().st_ino != os.fstat(file).st_ino:
+            raise FileNotFoundError(path)
+    except OSError:
+        os.close(file)
+        raise
+    return file, is_finished
+
+
+def try_lock(file: int) -> bool:
+    """Lock an open file for us alone, and tell whether that worked; never waits."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return file, False
-    return file, True
+        return False
+    return True
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds the lock of ``path``: its writer is alive. False where there is no such file."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False

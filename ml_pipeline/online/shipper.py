@@ -18,9 +18,10 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.errors import BatchRefusedError, DatabaseError
-from ml_pipeline.online.recorder import WriterFigures
-from ml_pipeline.online.segments import list_segments
-from ml_pipeline.online.shipping import Door, Shipper
+from ml_pipeline.online.accounts import Account, read_account
+from ml_pipeline.online.segments import is_locked, list_segments
+from ml_pipeline.online.shipping import Door, Loss, Shipper, is_anything_left
+from ml_pipeline.online.writer_figures import WriterFigures
 
 log = logging.getLogger(__name__)
 
@@ -40,33 +41,29 @@ class PostgresDoor:
         self._dsn = dsn
         self._connection: Any = None
 
-    def append(self, lines: list[bytes]) -> None:
-        batch = (b"[" + b",".join(lines) + b"]").decode("utf-8")
-        self._call("append_events", batch)
+    def append(self, lines: list[bytes]) -> Account | None:
+        told = self._call("append_events", b"[" + b",".join(lines) + b"]")
+        # A batch is one writer's.
+        return next((read_account(row) for row in told["writers"].values()), None)
 
-    def reject(self, writer: str, sequence: int, reason: str, line: bytes) -> None:
-        self._call("reject_event", writer, sequence, reason=reason, line=line.decode("utf-8", "replace"))
+    def reject(self, writer: str, sequence: int, reason: str, line: bytes) -> Account:
+        text = line.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return read_account(self._call("reject_event", writer=writer, sequence=sequence, reason=reason, line=text))
 
-    def report(self, writer: str, figures: WriterFigures, quarantined: int) -> None:
+    def skip(self, writer: str, through: int, loss: Loss) -> Account:
+        return read_account(self._call("skip_records", writer=writer, through=through, kind=loss))
+
+    def report(self, writer: str, figures: WriterFigures, *, is_gone: bool) -> Account:
         refused = msgspec.json.encode(figures.refused).decode()
-        self._call(
-            "report_writer",
-            writer,
-            {
-                "offered": figures.offered,
-                "refused": refused,
-                "accepted": figures.accepted,
-                "quarantined": quarantined,
-                "dropped": 0,
-            },
-        )
+        said = {"offered": figures.offered, "refused": refused, "claimed": figures.accepted, "is_gone": is_gone}
+        return read_account(self._call("report_writer", writer=writer, **said))
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
 
-    def _call(self, statement: str, *arguments: Any, **named: Any) -> None:
+    def _call(self, statement: str, *arguments: Any, **named: Any) -> dict[str, Any]:
         from ml_pipeline.online import store
 
         if self._connection is None:
@@ -74,7 +71,7 @@ class PostgresDoor:
                 self._dsn, timeout_seconds=CONNECT_SECONDS, statement_seconds=STATEMENT_SECONDS
             )
         try:
-            getattr(store, statement)(self._connection, *arguments, **named)
+            return getattr(store, statement)(self._connection, *arguments, **named)  # type: ignore[no-any-return]
         except BatchRefusedError:
             raise
         except DatabaseError:
@@ -111,8 +108,7 @@ def _ship_until_done(folder: Path, shipper: Shipper, stopping: threading.Event) 
         try:
             shipped = shipper.ship()
             failures = 0
-            if not list_segments(folder):
-                shipper.report()
+            if not is_anything_left(folder):
                 return
             wait = 0.0 if shipped else IDLE_SECONDS
         except (DatabaseError, OSError) as error:
@@ -135,19 +131,14 @@ def _backoff(failures: int) -> float:
 
 
 def is_anyone_writing(folder: Path) -> bool:
-    """Tell whether some segment's writer is alive: the kernel holds its lock."""
-    for name in list_segments(folder):
-        try:
-            file = os.open(folder / str(name), os.O_RDONLY)
-        except FileNotFoundError:
-            continue
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(file)
-    return False
+    """Tell whether some writer is alive: the kernel holds its locks."""
+    owned = (*folder.glob("*.seg"), *folder.glob("*.figures"))
+    return any(is_locked(path) for path in owned)
+
+
+def is_shipping(folder: Path) -> bool:
+    """Tell whether some process ships the folder."""
+    return is_locked(folder / LOCK)
 
 
 def main(arguments: list[str]) -> int:

@@ -1,78 +1,43 @@
 """Moves records from the segments of a spool through a door, each writer's in order, each exactly once."""
 
+import contextlib
 import logging
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import msgspec
+from typing import Literal, Protocol
 
 from ml_pipeline.errors import BatchRefusedError
-from ml_pipeline.online.recorder import WriterFigures, figures_file
-from ml_pipeline.online.segments import Scan, SegmentName, list_segments, open_finished, scan
-from ml_pipeline.online.spool import FIRST
+from ml_pipeline.online.accounts import Account
+from ml_pipeline.online.progress import Progress, progress_file, read_progress, save_progress
+from ml_pipeline.online.segments import SegmentName, is_locked, open_segment, scan, torn_through
+from ml_pipeline.online.tombstones import Tombstone, list_spooled
+from ml_pipeline.online.writer_figures import WriterFigures, figures_file, read_figures
 
 log = logging.getLogger(__name__)
 
 BATCH_LINES = 1_000
 BATCH_BYTES = 8 << 20
 REPORT_SECONDS = 5.0
+UNBORN_SECONDS = 60.0
 
 Record = tuple[int, bytes, int]
+Loss = Literal["quarantined", "dropped"]
 
 
 class Door(Protocol):
-    """Where batches go: Postgres, or what a test puts there."""
+    """Where batches go: Postgres, or what a test puts there. Each call returns the writer's account as it then is."""
 
-    def append(self, lines: list[bytes]) -> None: ...
-    def reject(self, writer: str, sequence: int, reason: str, line: bytes) -> None: ...
-    def report(self, writer: str, figures: WriterFigures, quarantined: int) -> None: ...
-
-
-class Progress(msgspec.Struct):
-    """How far a writer is shipped: ``<writer>.shipped``. Losing it costs a replay, which changes nothing."""
-
-    sequence: int = 0
-    quarantined: int = 0
-    offsets: dict[int, int] = {}
+    def append(self, lines: list[bytes]) -> Account | None: ...
+    def reject(self, writer: str, sequence: int, reason: str, line: bytes) -> Account | None: ...
+    def skip(self, writer: str, through: int, loss: Loss) -> Account | None: ...
+    def report(self, writer: str, figures: WriterFigures, *, is_gone: bool) -> Account | None: ...
 
 
-def progress_file(folder: Path, writer: str) -> Path:
-    return folder / f"{writer}.shipped"
-
-
-def read_progress(folder: Path, writer: str) -> Progress:
-    """Return how far ``writer`` is shipped; nothing yet where no (readable) file says more."""
-    try:
-        return msgspec.json.decode(progress_file(folder, writer).read_bytes(), type=Progress)
-    except (OSError, msgspec.MsgspecError):
-        return Progress()
-
-
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """How many bytes a segment holds, and up to where they are shipped."""
-
-    size: int
-    shipped: int
-
-
-def unshipped(folder: Path) -> dict[SegmentName, Extent]:
-    """Return the segments of ``folder`` that hold more than was shipped of them."""
-    found: dict[SegmentName, Extent] = {}
-    offsets = {name.writer: read_progress(folder, name.writer).offsets for name in list_segments(folder)}
-    for name in list_segments(folder):
-        try:
-            size = (folder / str(name)).stat().st_size
-        except FileNotFoundError:
-            continue
-        shipped = offsets.get(name.writer, {}).get(name.number, 0)
-        if shipped < size:
-            found[name] = Extent(size, shipped)
-    return found
+def is_anything_left(folder: Path) -> bool:
+    """Tell whether the folder holds something that Postgres has not heard of, or a writer that may add to it."""
+    return any(path.suffix in (".seg", ".dropped", ".figures", ".shipped") for path in folder.iterdir())
 
 
 class Shipper:
@@ -81,8 +46,9 @@ class Shipper:
     def __init__(self, folder: Path, door: Door) -> None:
         self._folder = folder
         self._door = door
-        self._reported: dict[str, tuple[WriterFigures, int]] = {}
+        self._reported: dict[str, WriterFigures] = {}
         self._next_report = 0.0
+        self._unreadable: set[str] = set()
 
     def ship(self) -> int:
         """Move what the segments hold now; return how many records.
@@ -91,129 +57,150 @@ class Shipper:
             DatabaseError: if the database is away; what was committed before stays so.
         """
         shipped = 0
-        by_writer: dict[str, list[SegmentName]] = {}
-        for name in list_segments(self._folder):
-            by_writer.setdefault(name.writer, []).append(name)
-        for writer, segments in by_writer.items():
-            progress = read_progress(self._folder, writer)
-            for name in segments:
-                shipped += self._ship_segment(name, progress)
-        if not by_writer or time.monotonic() >= self._next_report:
+        waiting = list_spooled(self._folder)
+        for writer, names in waiting.items():
+            shipped += self._ship_writer(writer, names)
+        if not waiting or time.monotonic() >= self._next_report:
             self.report()
         return shipped
 
     def report(self) -> None:
         """Tell the door what each writer says of itself; clean up behind writers that are gone and shipped."""
         self._next_report = time.monotonic() + REPORT_SECONDS
-        alive = {name.writer for name in list_segments(self._folder)}
-        for path in self._folder.glob("*.figures"):
-            writer = path.stem
-            self._report_writer(writer, is_gone=writer not in alive)
+        known = (*self._folder.glob("*.figures"), *self._folder.glob("*.shipped"))
+        for writer in sorted({path.stem for path in known}):
+            self._report_writer(writer)
+        self._clear_unborn()
 
-    def _report_writer(self, writer: str, *, is_gone: bool) -> None:
-        path = figures_file(self._folder, writer)
-        try:
-            figures = msgspec.json.decode(path.read_bytes(), type=WriterFigures)
-        except (OSError, msgspec.MsgspecError):
-            return
+    def _clear_unborn(self) -> None:
+        """Remove files whose maker died before it could name them."""
+        for path in self._folder.glob("*.new"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > UNBORN_SECONDS and not is_locked(path):
+                    path.unlink()
+
+    def _report_writer(self, writer: str) -> None:
+        figures, is_alive = read_figures(self._folder, writer)
+        # Looked for after the figures: what a writer that is gone put on disk was there before.
+        is_gone = not is_alive and writer not in list_spooled(self._folder)
         progress = read_progress(self._folder, writer)
-        figures.accepted = max(figures.accepted, progress.sequence)
-        figures.offered = max(figures.offered, figures.accepted + sum(figures.refused.values()))
-        lost = progress.quarantined + (figures.accepted - progress.sequence if is_gone else 0)
-        if self._reported.get(writer) != (figures, lost):
-            self._door.report(writer, figures, lost)
-            self._reported[writer] = (figures, lost)
+        if figures is None:
+            figures = WriterFigures(0, progress.account.refused if progress.account else {}, progress.sequence)
+        if is_gone or self._reported.get(writer) != figures:
+            told = self._door.report(writer, figures, is_gone=is_gone)
+            self._reported[writer] = figures
+            self._advance(writer, progress, 0, told)
         if is_gone:
-            path.unlink(missing_ok=True)
+            figures_file(self._folder, writer).unlink(missing_ok=True)
             progress_file(self._folder, writer).unlink(missing_ok=True)
             self._reported.pop(writer, None)
 
-    def _ship_segment(self, name: SegmentName, progress: Progress) -> int:
-        path = self._folder / str(name)
+    def _ship_writer(self, writer: str, names: list[SegmentName | Tombstone]) -> int:
+        """Ship one writer's segments; one that cannot be read holds up no other writer's."""
+        progress = read_progress(self._folder, writer)
+        shipped = 0
         try:
-            file, is_finished = open_finished(path)
+            for name in names:
+                if isinstance(name, Tombstone):
+                    self._bury(name, progress)
+                else:
+                    shipped += self._ship_segment(name, progress, is_last=name == names[-1])
         except FileNotFoundError:
-            return 0
+            pass  # dropped since it was listed: its tombstone comes next time, and nothing may come before it
+        except OSError as error:
+            if writer not in self._unreadable:
+                log.warning("shipper.unreadable writer=%s error=%s", writer, error)
+            self._unreadable.add(writer)
+        return shipped
+
+    def _bury(self, tombstone: Tombstone, progress: Progress) -> None:
+        if progress.sequence < tombstone.first - 1:
+            self._skip(tombstone.writer, tombstone.first - 1, "quarantined", progress)
+        self._skip(tombstone.writer, tombstone.last, "dropped", progress)
+        (self._folder / str(tombstone)).unlink(missing_ok=True)
+
+    def _skip(self, writer: str, through: int, loss: Loss, progress: Progress) -> None:
+        told = self._door.skip(writer, through, loss)
+        self._advance(writer, progress, through, told)
+
+    def _ship_segment(self, name: SegmentName, progress: Progress, *, is_last: bool) -> int:
+        path = self._folder / str(name)
+        file, is_finished = open_segment(path)
         try:
             offset = progress.offsets.get(name.number, 0)
-            found = scan(_read_from(file, offset), offset)
-            if is_finished and found.rest:
-                found.damaged.append((found.end, found.end + found.rest))
-            self._set_aside(file, name, found.damaged)
-            shipped = self._ship_records(name, found, progress)
+            data = _read_from(file, offset)
+            found = scan(data, offset)
+            torn = data[len(data) - found.rest :] if is_finished else b""
+            self._set_aside(name, {start: data[start - offset : end - offset] for start, end in found.damaged})
+            shipped = self._ship_records(name, found.records, progress)
+            if torn:
+                self._set_aside(name, {found.end: torn})
+                through = torn_through(torn, progress.sequence) if is_last else 0
+                if through > progress.sequence:
+                    self._skip(name.writer, through, "quarantined", progress)
             if is_finished:
                 path.unlink()
                 progress.offsets.pop(name.number, None)
-                self._save(name.writer, progress)
+                save_progress(self._folder, name.writer, progress)
             return shipped
         finally:
             os.close(file)
 
-    def _ship_records(self, name: SegmentName, found: Scan, progress: Progress) -> int:
+    def _ship_records(self, name: SegmentName, records: list[Record], progress: Progress) -> int:
         shipped = 0
-        for batch in _batches(_follow(found.records, progress)):
-            self._send(name.writer, batch)
-            progress.sequence = max(progress.sequence, batch[-1][0])
+        for batch in _batches(_in_order(records, progress.sequence)):
+            told = self._send(name.writer, batch)
             progress.offsets[name.number] = batch[-1][2]
-            self._save(name.writer, progress)
+            self._advance(name.writer, progress, batch[-1][0], told)
             shipped += len(batch)
-        if found.end > progress.offsets.get(name.number, 0):
-            progress.offsets[name.number] = found.end
-            self._save(name.writer, progress)
         return shipped
 
-    def _send(self, writer: str, batch: list[Record]) -> None:
+    def _send(self, writer: str, batch: list[Record]) -> Account | None:
         try:
-            self._door.append([body for _, body, _ in batch])
+            return self._door.append([body for _, body, _ in batch])
         except BatchRefusedError as refused:
             if len(batch) == 1:
                 sequence, body, _ = batch[0]
                 log.warning("shipper.rejected writer=%s sequence=%d reason=%s", writer, sequence, refused)
-                self._door.reject(writer, sequence, f"refused by Postgres: {refused}", body)
-                return
+                return self._door.reject(writer, sequence, f"refused by Postgres: {refused}", body)
             middle = len(batch) // 2
             self._send(writer, batch[:middle])
-            self._send(writer, batch[middle:])
+            return self._send(writer, batch[middle:])
 
-    def _set_aside(self, file: int, name: SegmentName, damaged: list[tuple[int, int]]) -> None:
-        for start, end in damaged:
-            folder = self._folder / "quarantine"
-            folder.mkdir(exist_ok=True, mode=0o700)
-            (folder / f"{name}-{start}.bad").write_bytes(os.pread(file, end - start, start))
-            log.warning("shipper.quarantined segment=%s offset=%d bytes=%d", name, start, end - start)
+    def _set_aside(self, name: SegmentName, damaged: dict[int, bytes]) -> None:
+        """Keep damaged bytes, by their offset, before anything passes over them."""
+        for offset, data in damaged.items():
+            kept = self._folder / "quarantine" / f"{name}-{offset}.bad"
+            if kept.exists() and kept.stat().st_size == len(data):
+                continue
+            kept.parent.mkdir(exist_ok=True, mode=0o700)
+            kept.write_bytes(data)
+            log.warning("shipper.quarantined segment=%s offset=%d bytes=%d", name, offset, len(data))
 
-    def _save(self, writer: str, progress: Progress) -> None:
-        target = progress_file(self._folder, writer)
-        unnamed = target.with_suffix(".shipped.new")
-        unnamed.write_bytes(msgspec.json.encode(progress))
-        unnamed.replace(target)
+    def _advance(self, writer: str, progress: Progress, sequence: int, told: Account | None) -> None:
+        progress.sequence = max(progress.sequence, sequence)
+        progress.account = told or progress.account
+        save_progress(self._folder, writer, progress)
 
 
-def _follow(records: list[Record], progress: Progress) -> Iterator[Record]:
-    """Yield the records that carry events; a gap in their sequence is what damage took."""
-    last = progress.sequence
+def _in_order(records: list[Record], last: int) -> list[Record]:
+    """Return the records behind ``last``; one that comes a second time is damage that happens to be sound."""
+    ordered = []
     for record in records:
-        sequence, body, _ = record
-        if sequence == 0:
-            first = msgspec.json.decode(body)[FIRST]
-            last = first - 1 if last == 0 else last
-            continue
-        progress.quarantined += max(0, sequence - last - 1)
-        last = max(last, sequence)
-        yield record
+        if record[0] > last:
+            last = record[0]
+            ordered.append(record)
+    return ordered
 
 
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    batch: list[Record] = []
-    size = 0
-    for record in records:
-        batch.append(record)
-        size += len(record[1])
-        if len(batch) == BATCH_LINES or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
+def _batches(records: list[Record]) -> Iterator[list[Record]]:
+    start = 0
+    while start < len(records):
+        batch = records[start : start + BATCH_LINES]
+        while len(batch) > 1 and sum(len(body) for _, body, _ in batch) > BATCH_BYTES:
+            batch = batch[: len(batch) // 2]
         yield batch
+        start += len(batch)
 
 
 def _read_from(file: int, offset: int) -> bytes:

@@ -201,7 +201,7 @@ def test_a_process_that_can_start_no_thread_any_more_still_records(tmp_path, mon
 
     assert first
     assert second
-    assert [line["id"] for line in recorded(tmp_path, "seen")] == [first, second]
+    assert {line["id"] for line in recorded(tmp_path, "seen")} == {first, second}
 
 
 async def cleaned(service: MLPipelineService) -> None:
