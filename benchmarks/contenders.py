@@ -62,7 +62,7 @@ def event(said: Said) -> Event:
         event_type=EVENT_TYPE,
         event_category="agent",
         timestamp=at,
-        data=dict(said),
+        data=said,
         conversation_id=CONVERSATION,
     )
 

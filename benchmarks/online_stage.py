@@ -5,6 +5,7 @@ Runs in the project's own environment, for it trains; what it starts may run in 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -42,6 +43,7 @@ WORD_OTHERS = Settings().words_min_conversations
 
 
 def main(command: list[str]) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the server must not stay behind
     with _postgres() as server:
         owner = server.dsn(DATABASE)
         _execute(owner, RUN_EXPERIMENTS)
