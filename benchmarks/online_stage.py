@@ -4,20 +4,13 @@ Runs in the project's own environment, for it trains; what it starts may run in 
 """
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-import psycopg2
 
 from benchmarks.labelled import labelled_conversations
+from benchmarks.server import DATABASE, capture_dsn, execute, running_server
 from ml_pipeline.database.engine import engine, transaction
-from ml_pipeline.database.migrations import upgrade
 from ml_pipeline.models import candidate, store
 from ml_pipeline.models.export import export
 from ml_pipeline.models.split import CALIBRATION, TRAIN
@@ -25,12 +18,8 @@ from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import assemble
 from ml_pipeline.settings import Settings
 from ml_pipeline.simulation.floor import simulated_source
-from ml_pipeline.stack.ports import choose_ports
-from ml_pipeline.stack.postgres import Postgres
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 
-DATABASE = "benchmark"
-CAPTURE = ("ml_capture", "benchmark")
 RUN_EXPERIMENTS = """
     INSERT INTO ml_experiments (id, name, experiment_type, status, config)
     SELECT gen_random_uuid(), 'experiment ' || number, 'benchmark', 'running',
@@ -44,41 +33,12 @@ WORD_OTHERS = Settings().words_min_conversations
 
 def main(command: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the server must not stay behind
-    with _postgres() as server:
+    with running_server() as server:
         owner = server.dsn(DATABASE)
-        _execute(owner, RUN_EXPERIMENTS)
+        execute(owner, RUN_EXPERIMENTS)
         publish_champions(owner)
-        environment = {
-            **os.environ,
-            "BENCH_OWNER_DSN": owner,
-            "ML_PIPELINE_CAPTURE_DSN": server.dsn(DATABASE, role=CAPTURE[0], password=CAPTURE[1]),
-        }
+        environment = {**os.environ, "BENCH_OWNER_DSN": owner, "ML_PIPELINE_CAPTURE_DSN": capture_dsn(server)}
         return subprocess.run(command, env=environment, check=False).returncode
-
-
-@contextmanager
-def _postgres() -> Iterator[Postgres]:
-    """A server as it is installed: every commit is on the disk before it is answered."""
-    folder = Path(tempfile.mkdtemp(prefix="mlp-bench-"))
-    folder.chmod(0o755)  # as root the server runs as another user
-    server = Postgres(folder / "cluster", choose_ports({})["postgres"])
-    server.initialize()
-    server.start()
-    try:
-        _execute(server.dsn(), f"CREATE DATABASE {DATABASE}")
-        upgrade(server.dsn(DATABASE))
-        _execute(server.dsn(), f"ALTER ROLE {CAPTURE[0]} PASSWORD '{CAPTURE[1]}'")
-        yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _execute(dsn: str, statement: str) -> None:
-    connection = psycopg2.connect(dsn)
-    connection.autocommit = True
-    connection.cursor().execute(statement)
-    connection.close()
 
 
 def publish_champions(dsn: str) -> None:
