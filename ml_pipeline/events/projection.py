@@ -21,5 +21,6 @@ def project_next(tx: Transaction, *, newest: int, sold_tiers: Sequence[str]) -> 
     if batch is not None:
         counts.update(events=batch.events, unprojectable=batch.unprojectable)
         counts.update(store.project(tx, batch, sold_tiers))
+        counts.update(requests=store.record_requests(tx))
         counts.update(hours_changed=store.announce(tx))
     return counts

@@ -60,6 +60,12 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
     }
 
 
+def record_requests(tx: Transaction) -> int:
+    """Write the retraining requests of the batch; return how many were new."""
+    made: int = queries("events").record_requests(tx)
+    return made
+
+
 def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
     named = queries("events")

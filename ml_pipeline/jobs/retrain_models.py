@@ -113,8 +113,9 @@ def publish(ticket: Ticket, *, dry_run: bool = False) -> dict[str, str]:
     bundle = _proven(registry, ticket, version) if verdict is GateVerdict.PROMOTE else None
     with transaction() as tx:
         settled = settle(tx, task, Decided(verdict, evidence["reason"], evidence, version.name), bundle)
+        outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
+        store.close_requests(tx, task, outcome)
     _mirror(registry, {version: settled.verdict})
-    outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
     return {"task": ticket["task"], "outcome": outcome, "version": version.name}
 
 
@@ -130,16 +131,22 @@ def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ti
     with transaction() as tx:
         whole = assemble(task, store.labelled_conversations(tx, task))
         latest = store.latest_gate(tx, task)
+        if not dry_run:
+            store.take_requests(tx, task)
     dataset = describe_rows(whole, recipe_digest(task, _rules(), load_settings().words_min_conversations), reason)
     log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
     if is_known(latest, dataset):
         log.info("retraining.unchanged task=%s: same rows and recipe as judged before", task.name)
+        if not dry_run:
+            with transaction() as tx:
+                store.close_requests(tx, task, UNCHANGED)
         return UNCHANGED
     if lack := shortage(whole):
         log.info("retraining.not_enough_data task=%s: %s", task.name, lack)
         if not dry_run:
             with transaction() as tx:
                 settle(tx, task, Decided(GateVerdict.NOT_ENOUGH_DATA, lack, untrained(whole, dataset)))
+                store.close_requests(tx, task, OUTCOMES[GateVerdict.NOT_ENOUGH_DATA])
         return OUTCOMES[GateVerdict.NOT_ENOUGH_DATA]
     return {"task": model_name(task), "run_id": registry.start(task, whole.frozen(), dataset)}
 

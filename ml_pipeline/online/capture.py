@@ -1,6 +1,7 @@
 """Makes events of what a call brought and records them."""
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,12 @@ from ml_pipeline.online.ids import event_id, fresh_event_id
 from ml_pipeline.online.plain import Plain, fields_of
 from ml_pipeline.online.policy import Policy
 from ml_pipeline.online.recorder import Event
+from ml_pipeline.online.redaction import NO_HINT
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.vocabulary.events import AGENT_CATEGORY, CATEGORIES, TURN
+
+MOST_TURNS = 10_000
+"""Messages of one conversation that are recorded."""
 
 _digest_encoder = msgspec.json.Encoder(order="sorted")
 
@@ -42,23 +47,34 @@ class Capture:
         self.runtime.recorder.refuse(reason, self.where, uuid, self.now)
 
     def fields(self, given: object) -> Mapping[str, Any]:
-        """Return the named fields of ``given``; none where it has none or cannot be read."""
+        """Return the named fields of ``given``, read once, so that an object that lies can do so here only.
+
+        None where it has none; none, noted, where it cannot be read.
+        """
         try:
-            return fields_of(given) or {}
+            fields = fields_of(given) or {}
+            return {str.__str__(key) if isinstance(key, str) else key: value for key, value in fields.items()}
         except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+            self.note("unreadable_object")
             return {}
 
-    def context(self, given: object) -> Context:
-        """Return what may go on of a caller's context; a broken one costs nothing else."""
+    def context(self, given: object, conversation: Conversation) -> Context:
+        """Return what may go on of a caller's context, and let ``conversation`` learn from it.
+
+        A broken one costs nothing else.
+        """
+        settings = self.runtime.settings
         try:
-            return read_context(given, self.runtime.settings.customer_key)
+            known = read_context(given, settings.customer_key, settings.customer_fields)
         except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
             self.note("unreadable_context")
             return Context({}, {})
+        conversation.learn(known)
+        return known
 
     def plain(self, given: object, conversation: Conversation | None = None) -> dict[str, Any] | None:
         """Return ``given`` as a JSON object fit for the disk; None, counted as refused, where it cannot become one."""
-        walk = Plain()
+        walk = self._walk(conversation)
         try:
             found = walk.record(given)
         except Exception as error:  # noqa: BLE001 - a caller's object may fail in any way while it is read
@@ -67,9 +83,9 @@ class Capture:
         self._note_all(walk)
         return found
 
-    def raw(self, given: object) -> Any:
+    def raw(self, given: object, conversation: Conversation | None = None) -> Any:
         """Return a part of an event as JSON data; None, noted, where it cannot become any: the event goes on."""
-        walk = Plain()
+        walk = self._walk(conversation)
         try:
             found = walk.value(given)
         except Exception as error:  # noqa: BLE001 - a caller's object may fail in any way while it is read
@@ -77,6 +93,10 @@ class Capture:
             return None
         self._note_all(walk)
         return found
+
+    def _walk(self, conversation: Conversation | None) -> Plain:
+        hint = conversation.acquaintance.hint() if conversation else NO_HINT
+        return Plain(hint, self.runtime.settings.customer_fields)
 
     def _note_all(self, walk: Plain) -> None:
         for reason in walk.noted:
@@ -122,22 +142,36 @@ class Capture:
 
     def turns(self, conversation: Conversation, messages: object) -> int:
         """Record the turns that are new; return the index of the last message, -1 without any."""
-        given = _as_list(messages)
+        given = self._as_list(messages)
         if given is None:
-            if messages is not None:
-                self.note("unreadable_messages")
             return len(conversation.turns) - 1
-        language = conversation.about.get("language")
         for index in range(len(conversation.turns), len(given)):
-            turn = self._read_message(given[index])
+            turn = self._read_message(given[index], conversation)
             conversation.turns.append(turn)
+            conversation.note_language()
+            language = conversation.about.get("language")
             data = {"turn": index, "role": turn.role, "content": turn.content, "language": language}
             self.emit(conversation, TURN, data, turn.at, (conversation.uuid, index))
         return len(given) - 1
 
-    def _read_message(self, given: object) -> Turn:
+    def _as_list(self, messages: object) -> Sequence[object] | None:
+        """Return the first 10,000 messages; None where there are none to read, which is noted."""
+        if messages is None:
+            return None
         try:
-            turn = read_message(given, self.now)
+            given = list(messages) if isinstance(messages, (list, tuple, deque)) else None
+        except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
+            given = None
+        if given is None:
+            self.note("unreadable_messages")
+        elif len(given) > MOST_TURNS:
+            self.note("too_many_messages")
+            given = given[:MOST_TURNS]
+        return given
+
+    def _read_message(self, given: object, conversation: Conversation) -> Turn:
+        try:
+            turn = read_message(given, self.now, conversation.acquaintance)
         except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read
             turn = Turn("unknown", "", self.now, ("malformed_message",))
         for reason in turn.noted:
@@ -147,9 +181,3 @@ class Capture:
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, RefusalError) else "unreadable_object"
-
-
-def _as_list(messages: object) -> Sequence[object] | None:
-    if isinstance(messages, (list, tuple)):
-        return messages
-    return None

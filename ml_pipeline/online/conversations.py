@@ -1,15 +1,18 @@
 """What this process remembers of running conversations, so that only what is new costs."""
 
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
+from ml_pipeline.online.acquaintance import Acquaintance
+from ml_pipeline.online.context import Context
 from ml_pipeline.online.features import FeatureRow, Heard, feature_row
 from ml_pipeline.online.ids import conversation_uuid
-from ml_pipeline.online.plain import clean_text, fields_of
+from ml_pipeline.online.plain import fields_of, mend_text
+from ml_pipeline.online.redaction import redact, redact_key
 from ml_pipeline.online.shapes import Answer
 from ml_pipeline.online.times import read_time
 
@@ -54,8 +57,8 @@ class Conversation:
     uuid: str
     client_id: str | None
     turns: list[Turn] = field(default_factory=list)
-    about: dict[str, str] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    about: dict[str, str | float] = field(default_factory=dict)
+    told: dict[str, str | float] = field(default_factory=dict)
     """What of ``about`` some recorded event has told."""
     predicted: dict[tuple[object, ...], str] = field(default_factory=dict)
     """Event id per (conversation, turn, task, mode, version), of the latest turns: made again, it is the same id."""
@@ -67,8 +70,21 @@ class Conversation:
     """Per task, the version that answered last and what it said."""
     recommended_actions: list[Any] = field(default_factory=list)
     """As the caller gave them last, masked."""
+    acquaintance: Acquaintance = field(default_factory=Acquaintance)
     _events: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _heard: Heard = field(default_factory=Heard)
+
+    def learn(self, context: Context) -> None:
+        """Take in what a caller's context tells of the conversation; names stay in memory."""
+        self.about.update(context.about)
+        self.acquaintance.given_language = context.features.get("language", self.acquaintance.given_language)
+        self.acquaintance.meet(context.names)
+
+    def note_language(self) -> None:
+        """Tell of the language that was heard, where the caller gave none."""
+        heard = self.acquaintance.heard
+        if heard.language and "language" not in self.about:
+            self.about |= {"language": heard.language, "language_confidence": round(heard.confidence, 3)}
 
     def dialogue(self, length: int) -> list[tuple[str, str]]:
         """The first ``length`` turns as the feature function takes them."""
@@ -119,7 +135,7 @@ class Conversations:
         known = self._by_uuid.get(uuid)
         if known is None:
             is_uuid = given.lower().replace("-", "") == uuid.replace("-", "")
-            client_id = None if is_uuid else clean_text(given[:CLIENT_ID_CHARACTERS])[0]
+            client_id = None if is_uuid else redact_key(mend_text(given[:CLIENT_ID_CHARACTERS])[0])
             known = self._by_uuid[uuid] = Conversation(uuid, client_id)
             if len(self._by_uuid) > self._most:
                 self._by_uuid.popitem(last=False)
@@ -127,27 +143,18 @@ class Conversations:
         return known
 
 
-def read_conversation_id(given: object) -> str | None:
-    """Return the id as text; None where there is none."""
-    if given is None or isinstance(given, (bool, dict, list, set, tuple)):
-        return None
-    if isinstance(given, Enum):
-        given = given.value
-    if isinstance(given, bytes):
-        given = given.decode("utf-8", "replace")
-    text = str(given).encode("utf-8", "replace").decode("utf-8").strip()
-    return text or None
+def read_message(given: object, now: datetime, acquaintance: Acquaintance) -> Turn:
+    """Return the turn that ``given`` is; every message counts, so a broken one becomes an empty turn.
 
-
-def read_message(given: object, now: datetime) -> Turn:
-    """Return the turn that ``given`` is; every message counts, so a broken one becomes an empty turn."""
+    What it says of the customer, ``acquaintance`` hears before it is masked.
+    """
     if isinstance(given, str):
         given = {"role": "user", "content": given}
     message = fields_of(given)
     if message is None:
         message = {name: getattr(given, name, None) for name in ("role", "content", "timestamp")}
     noted: list[str] = []
-    content, is_cut = clean_text(_content(message.get("content")))
+    content, is_cut = mend_text(_content(message.get("content")))
     role = _role(message.get("role"))
     stamp = message.get("timestamp")
     at = read_time(stamp)
@@ -157,7 +164,15 @@ def read_message(given: object, now: datetime) -> Turn:
         noted.append("malformed_message")
     if stamp is not None and at is None:
         noted.append("unreadable_timestamp")
-    return Turn(role, content, at or now, tuple(noted))
+    return Turn(role, _masked(content, role, acquaintance), at or now, tuple(noted))
+
+
+def _masked(content: str, role: str, acquaintance: Acquaintance) -> str:
+    if role == "user":
+        acquaintance.hear_customer(content)
+        return redact(content, acquaintance.answer_hint())
+    acquaintance.hear_agent(content)
+    return redact(content, acquaintance.hint())
 
 
 def _role(given: object) -> str:
@@ -169,14 +184,16 @@ def _role(given: object) -> str:
     return _ROLES.get(role, role)
 
 
-def _content(given: object) -> str:
+def _content(given: object, depth: int = 2) -> str:
     """The text of a message: a string, or the parts of one as chat services send them."""
     if isinstance(given, str):
         return given
     if isinstance(given, bytes):
         return given.decode("utf-8", "replace")
-    if isinstance(given, Sequence):
-        return " ".join(_content(part) for part in given[:100])
-    if fields := fields_of(given):
-        return _content(fields.get("text") or fields.get("content"))
-    return "" if given is None else str(given)
+    if isinstance(given, (int, float)):
+        return str(given)
+    if depth and isinstance(given, (list, tuple)):
+        return " ".join(_content(part, depth - 1) for part in given[:100])
+    if depth and (fields := fields_of(given)):
+        return _content(fields.get("text") or fields.get("content"), depth - 1)
+    return ""

@@ -3,12 +3,13 @@
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ml_pipeline.errors import PipelineError
 from ml_pipeline.online.counts import QUIET_SECONDS
+from ml_pipeline.online.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -18,17 +19,20 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Failing(Protocol):
-    def call_failed(self, where: str) -> None:
-        """Count that a call failed inside."""
+class HasSession(Protocol):
+    session: Session
 
 
-S = TypeVar("S", bound=Failing)
-Call = Callable[Concatenate[S, P], Awaitable[R]]
+S = TypeVar("S", bound=HasSession)
+Call = Callable[Concatenate[S, P], Coroutine[Any, Any, R]]
 
 
-def harmless(otherwise: Callable[..., R]) -> Callable[[Call[S, P, R]], Call[S, P, R]]:
-    """Make a method return ``otherwise(*arguments)`` where it fails; counted, and said once a minute."""
+def harmless(otherwise: Callable[..., R], *, is_loss: bool = False) -> Callable[[Call[S, P, R]], Call[S, P, R]]:
+    """Make a method return ``otherwise(*arguments)`` where it fails; counted, and said once a minute.
+
+    ``is_loss``: the method records, so a failure of it is an event refused. What is no ``Exception`` goes through: a
+    cancelled call is cancelled.
+    """
 
     def guard(method: Call[S, P, R]) -> Call[S, P, R]:
         @functools.wraps(method)
@@ -36,7 +40,7 @@ def harmless(otherwise: Callable[..., R]) -> Callable[[Call[S, P, R]], Call[S, P
             try:
                 return await method(self, *arguments, **named)
             except Exception as error:  # noqa: BLE001 - a live call must survive whatever is wrong in here
-                _tell(self, method.__name__, error)
+                _tell(self.session, method.__name__, error, is_loss=is_loss)
                 return otherwise(*arguments, **named)
 
         return call
@@ -48,14 +52,23 @@ def nothing(*_: Any, **__: Any) -> Any:
     return None
 
 
-def _tell(service: Failing, call: str, error: Exception) -> None:
+def unread(shape: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Return what a read answers that failed inside: ``shape`` of nothing, degraded."""
+
+    def otherwise(*_: Any, **__: Any) -> dict[str, Any]:
+        return {**shape(), "status": "degraded", "reason": "the call failed inside or its arguments cannot be read"}
+
+    return otherwise
+
+
+def _tell(session: Session, call: str, error: Exception, *, is_loss: bool) -> None:
     # The kind of error and its place; no message and no values, for they may hold what a customer said.
     place = error.__traceback__
     while place and place.tb_next:
         place = place.tb_next
     line = f"{Path(place.tb_frame.f_code.co_filename).name}:{place.tb_lineno}" if place else "?"
     try:
-        service.call_failed(f"{call} {type(error).__name__} {line}")
+        session.call_failed(f"{call} {type(error).__name__} {line}", is_loss=is_loss)
     except Exception as second:  # noqa: BLE001 - counting must not bring down what it counts
         _say_uncounted(call, second)
 

@@ -8,8 +8,8 @@ from typing import Any
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.context import Context
 from ml_pipeline.online.conversations import Conversation
+from ml_pipeline.online.figures import read_whole
 from ml_pipeline.online.times import read_time
-from ml_pipeline.online.truth import read_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,7 @@ class Moment:
 def reported_moment(capture: Capture, conversation: Conversation, context: Any) -> Moment:
     """Return where a prediction stands that came without its messages."""
     fields = capture.fields(context)
-    known = capture.context(fields)
-    conversation.about.update(known.about)
+    known = capture.context(fields, conversation).spoken_in(conversation.acquaintance.language)
     named = _named_turn(fields)
     turn = _likely_turn(conversation) if named is None else named
     told = read_time(fields.get("timestamp") or fields.get("at"))

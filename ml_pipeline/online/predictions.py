@@ -212,14 +212,14 @@ class Predictions:
             "labels": given.answer.labels,
             "is_served": given.is_served,
             "latency_ms": given.latency_ms,
-            "context": moment.context.features,
+            "context": moment.context.recorded(),
             "tracking_id": self.tracking_id,
         }
         if given.digest:
             data["feature_revision"] = REVISION
             data["feature_digest"] = given.digest
         if given.raw is not None:
-            data["raw"] = self._capture.raw(given.raw)
+            data["raw"] = self._capture.raw(given.raw, moment.conversation)
         if given.replaces:
             data["replaces"] = given.replaces
         if given.flag:

@@ -1,10 +1,10 @@
 """Puts an answer of ours into the caller's own shape."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from ml_pipeline.online.plain import fields_of
-from ml_pipeline.online.shapes import Answer, find_section, names_of
+from ml_pipeline.online.shapes import Answer, find_section, is_verdict_key, names_of
 from ml_pipeline.vocabulary.tasks import Task, TaskKind
 
 _FLAT_KEYS = {"objection": "objections_predicted", "needs": "needs_detected"}
@@ -18,7 +18,7 @@ def replace_answer(predictions: Mapping[str, Any], task: Task, answer: Answer) -
     """
     key = find_section(predictions, task)
     if key is not None:
-        return {**predictions, key: _section_like(predictions[key], task, answer)}
+        return {**predictions, key: _whole_section(predictions[key], task, answer)}
     if _is_flat(predictions):
         return {**predictions, **_flat_section(task, answer)}
     plural = names_of(task.name).plural
@@ -45,6 +45,13 @@ def _flat_section(task: Task, answer: Answer) -> dict[str, Any]:
     return {_FLAT_KEYS.get(task.name, f"{names_of(task.name).plural}_predicted"): _items([], task, answer)}
 
 
+def _whole_section(section: object, task: Task, answer: Answer) -> Any:
+    try:
+        return _section_like(section, task, answer)
+    except Exception:  # noqa: BLE001 - a caller's object may fail in any way while it is read; then it has no shape
+        return _section_like({}, task, answer)
+
+
 def _section_like(section: object, task: Task, answer: Answer) -> Any:
     """Return the answer in the shape of ``section``: a mapping, a list, or a bare figure."""
     fields = fields_of(section)
@@ -60,7 +67,7 @@ def _section_like(section: object, task: Task, answer: Answer) -> Any:
 def _binary_fields(fields: Mapping[str, Any], task: Task, answer: Answer) -> dict[str, Any]:
     probability = answer.confidence
     figure = next((key for key in ("probability", *names_of(task.name).sections) if key in fields), "probability")
-    says = next((key for key in fields if str(key).startswith("will_")), "will_convert")
+    says = next((key for key in fields if is_verdict_key(key)), "will_convert")
     return {
         **fields,
         figure: probability,
@@ -85,8 +92,7 @@ def _label_fields(fields: Mapping[str, Any], task: Task, answer: Answer) -> dict
 
 def _items(section: object, task: Task, answer: Answer) -> list[Any]:
     """The labels that hold as the caller lists them: bare names or mappings with his own keys."""
-    listed: Sequence[Any] = section if isinstance(section, (list, tuple)) else []
-    first = listed[0] if listed else None
+    first = next(iter(section), None) if isinstance(section, (list, tuple, set, frozenset)) else section
     if isinstance(first, str):
         return list(answer.labels)
     fields = fields_of(first) or {}

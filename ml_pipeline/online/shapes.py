@@ -6,13 +6,14 @@ Shapes: a section per task, nested (``{"objections": {"objections": [{"type", "c
 not listed has 0.
 """
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from itertools import islice
 from typing import Any
 
+from ml_pipeline.online.figures import read_probability, read_verdict
 from ml_pipeline.online.plain import fields_of
 from ml_pipeline.vocabulary.tasks import Task, TaskKind
 
@@ -23,6 +24,8 @@ FALLBACK = "fallback"
 _ITEM_LABEL = ("type", "label", "name", "category", "value")
 _ITEM_PROBABILITY = ("confidence", "probability", "score")
 _DEEPEST = 3
+MOST_ITEMS = 1_000
+"""Items of one answer that are read; no task has as many labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,21 @@ def is_failure(predictions: object) -> bool:
     fields = fields_of(predictions)
     if fields is None:
         return False
-    return bool(fields.get("error")) or fields.get("prediction_type") == FALLBACK or fields.get("is_fallback") is True
+    is_called_one = is_fallback(fields.get("prediction_type")) or fields.get("is_fallback") is True
+    return is_called_one or is_told(fields.get("error"))
+
+
+def is_fallback(kind: object) -> bool:
+    """Tell whether a caller calls a prediction a fallback."""
+    return read_label(kind) == FALLBACK
+
+
+def is_told(given: object) -> bool:
+    """Tell whether ``given`` says anything: not None, False, empty, or the NaN that tables put in place of nothing."""
+    try:
+        return bool(given) and not (isinstance(given, float) and given != given)  # noqa: PLR0124 - what NaN is
+    except Exception:  # noqa: BLE001 - whatever cannot even be asked is something
+        return True
 
 
 def read_section(section: object, task: Task, note: Note, confidence: float | None = None) -> Answer | None:
@@ -129,19 +146,6 @@ def read_section(section: object, task: Task, note: Note, confidence: float | No
     return answer
 
 
-def read_probability(given: object) -> float | None:
-    """Return ``given`` as a probability; None where it is no number in [0, 1].
-
-    >>> read_probability("0.5"), read_probability(True), read_probability(70), read_probability(float("nan"))
-    (0.5, 1.0, None, None)
-    """
-    try:
-        value = float(given)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return value if math.isfinite(value) and 0.0 <= value <= 1.0 else None
-
-
 def _read_binary(section: object, task: Task) -> Answer | None:
     label = task.labels[0]
     fields = fields_of(section)
@@ -150,7 +154,7 @@ def _read_binary(section: object, task: Task) -> Answer | None:
         probability = _first(fields, ("probability", *names_of(task.name).sections, label, "score"))
         if probability is None and (inner := fields_of(fields.get("probabilities"))):
             probability = read_probability(inner.get(label))
-        says = next((bool(fields[key]) for key in fields if str(key).startswith("will_")), None)
+        says = next((read_verdict(fields[key]) for key in fields if is_verdict_key(key)), None)
         if probability is None and says is not None:
             sure = read_probability(fields.get("confidence"))
             sure = 1.0 if sure is None else sure
@@ -168,19 +172,21 @@ def _read_labels(section: object, task: Task, note: Note, confidence: float | No
         return _read_fields(fields, task, note, confidence, depth)
     if isinstance(section, str):
         section = [section]
+    if hasattr(type(section), "tolist"):  # arrays of numpy and its like
+        section = section.tolist()  # type: ignore[attr-defined]
     if isinstance(section, (list, tuple, set, frozenset)):
-        return _Listed(_read_items(list(section), task, note, 1.0 if confidence is None else confidence))
+        return _Listed(_read_items(section, task, note, 1.0 if confidence is None else confidence))
     return None
 
 
 def _read_fields(
     fields: Mapping[str, Any], task: Task, note: Note, confidence: float | None, depth: int
 ) -> _Listed | None:
-    scores = fields_of(fields.get("probabilities") or fields.get("scores"))
-    if scores is None and any(read_label(key) in _labels_of(task) for key in fields):
+    scores = fields_of(fields.get("probabilities")) or fields_of(fields.get("scores"))
+    if not scores:
         scores = {key: fields[key] for key in fields if read_label(key) in _labels_of(task)}
-    if scores is not None:
-        return _Listed(_read_items(list(scores.items()), task, note, 1.0), is_scored=True)
+    if scores:
+        return _Listed(_read_items(scores.items(), task, note, 1.0), is_scored=True)
     own = read_probability(fields.get("confidence"))
     for name in names_of(task.name).items:
         if depth and fields.get(name) is not None:
@@ -188,10 +194,14 @@ def _read_fields(
     return None
 
 
-def _read_items(items: list[Any], task: Task, note: Note, default: float) -> dict[str, float]:
+def _read_items(items: Iterable[Any], task: Task, note: Note, default: float) -> dict[str, float]:
     found: dict[str, float] = {}
-    for item in items:
-        named, probability = _read_item(item, task, default)
+    for item in islice(items, MOST_ITEMS):
+        try:
+            named, probability = _read_item(item, task, default)
+        except Exception:  # noqa: BLE001 - one broken item costs no other
+            note("unreadable_item")
+            continue
         label = _labels_of(task).get(named)
         if label is None:
             note("unknown_label")
@@ -203,7 +213,7 @@ def _read_items(items: list[Any], task: Task, note: Note, default: float) -> dic
 
 
 def _read_item(item: object, task: Task, default: float) -> tuple[str, float | None]:
-    if isinstance(item, tuple) and len(item) == 2:
+    if isinstance(item, (list, tuple)) and len(item) == 2:
         return read_label(item[0]), read_probability(item[1])
     fields = fields_of(item)
     if fields is None:
@@ -211,6 +221,11 @@ def _read_item(item: object, task: Task, default: float) -> tuple[str, float | N
     named = next((fields[key] for key in (*_ITEM_LABEL, names_of(task.name).singular) if fields.get(key)), "")
     figures = [key for key in _ITEM_PROBABILITY if fields.get(key) is not None]
     return read_label(named), read_probability(fields[figures[0]]) if figures else default
+
+
+def is_verdict_key(key: object) -> bool:
+    """Tell whether a key says yes or no of a binary task: ``will_convert``."""
+    return isinstance(key, str) and key.startswith("will_")
 
 
 def read_label(given: object) -> str:

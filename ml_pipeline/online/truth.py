@@ -1,25 +1,33 @@
 """Payloads of what turned out to be true: outcomes and labels."""
 
-import math
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any
 
+from ml_pipeline.online.figures import read_number, read_verdict
 from ml_pipeline.online.plain import fields_of
 from ml_pipeline.online.shapes import read_label
 from ml_pipeline.vocabulary.tasks import LabelSource, Task, TaskKind
 
+UNKNOWN = "unknown"
+_TIMES = ("timestamp", "at")
 _NUMBERS = ("conversion_value", "satisfaction", "duration_seconds", "message_count")
 _TEXTS = ("currency", "tier_selected")
 _OTHER_NAMES = {"satisfaction_score": "satisfaction", "tier": "tier_selected", "duration": "duration_seconds"}
 
 
-def outcome_data(outcome: object, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the payload of an outcome; ``metrics`` is plain JSON data, what it has beside the known keys is kept."""
-    rest = {_OTHER_NAMES.get(name, name): value for name, value in metrics.items()}
-    data: dict[str, Any] = {"outcome": read_name(outcome) or "unknown"}
+def outcome_data(outcome: object, told: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of an outcome from its metrics as they were ``told`` and as ``plain`` JSON data, masked.
+
+    Figures are read before masking, for a price may look like a phone. What has no place of its own is kept.
+    """
+    figures = {_OTHER_NAMES.get(name, name): read_number(value) for name, value in told.items()}
+    rest = {_OTHER_NAMES.get(name, name): value for name, value in plain.items() if name not in _TIMES}
+    data: dict[str, Any] = {"outcome": read_name(outcome) or UNKNOWN}
     for name in _NUMBERS:
-        data[name] = read_number(rest.pop(name, None))
+        data[name] = figures.get(name)
+        if data[name] is not None:
+            rest.pop(name, None)
     for name in _TEXTS:
         value = rest.pop(name, None)
         data[name] = None if value is None else str(value)
@@ -32,10 +40,12 @@ def read_labels(given: object, task: Task | None) -> list[str] | None:
 
     [] says that no label holds, so what names nothing readable is never taken for it.
     """
-    if task and task.kind is TaskKind.BINARY and _is_verdict(given):
-        return list(task.labels) if given else []
     if given is None:
         return None
+    if task and task.kind is TaskKind.BINARY and read_number(given) in (None, 0.0, 1.0):
+        holds = read_verdict(given)
+        if holds is not None:
+            return list(task.labels) if holds else []
     names = [_item_label(item) for item in _items(given)]
     if not all(names):
         return None
@@ -56,33 +66,6 @@ def read_name(given: object) -> str:
     if isinstance(given, Enum):
         given = given.value
     return given.strip().lower()[:100] if isinstance(given, str) else ""
-
-
-def read_number(given: object) -> float | None:
-    """Return ``given`` as a finite number; None where it is none.
-
-    >>> read_number("2,700.50"), read_number(True), read_number("much")
-    (2700.5, 1.0, None)
-    """
-    try:
-        number = float(given.replace(",", "") if isinstance(given, str) else given)  # type: ignore[arg-type]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def read_whole(given: object) -> int | None:
-    """Return ``given`` as a number of turns; None where it is none.
-
-    >>> read_whole("3"), read_whole(-1), read_whole(None)
-    (3, None, None)
-    """
-    number = read_number(given)
-    return int(number) if number is not None and number >= 0 else None
-
-
-def _is_verdict(given: object) -> bool:
-    return isinstance(given, bool) or type(given).__name__ in {"bool_", "bool"} or given in (0, 1)
 
 
 def _items(given: object) -> Sequence[object]:

@@ -370,6 +370,17 @@ SELECT 'assignments', conversation_id, at FROM made
 UNION ALL
 SELECT 'assignments', conversation_id, at FROM displaced;
 
+-- name: record_requests()!
+-- Retraining that agents asked for: a record under the id of its event, written once.
+INSERT INTO retraining_requests (request, task, mode, reason, priority, requested_at)
+SELECT id, data ->> 'task', data ->> 'mode', coalesce(data ->> 'reason', ''),
+       CASE WHEN data ->> 'priority' IN ('low', 'high') THEN data ->> 'priority' ELSE 'normal' END, learnt_at
+FROM arrived
+WHERE event_type = 'retraining_request' AND jsonb_typeof(data -> 'task') = 'string'
+  AND data ->> 'mode' IN ('detect', 'anticipate')
+ORDER BY id
+ON CONFLICT (request) DO NOTHING;
+
 -- name: touch_failures()!
 -- Errors and failed answers make no row, but the error rate of their hour.
 INSERT INTO touched

@@ -118,3 +118,12 @@ VALUES (:task, :mode, :version, :state, :traffic_share, :digest, CAST(:decision 
 
 -- name: publish_policy()$
 SELECT publish_policy();
+
+-- name: take_requests(task, mode)!
+-- What was asked for before the rows are frozen, the run at hand answers. What an earlier run left unfinished is taken over.
+UPDATE retraining_requests SET state = 'taken', taken_at = now()
+WHERE task = :task AND mode = :mode AND state <> 'done';
+
+-- name: close_requests(task, mode, outcome)!
+UPDATE retraining_requests SET state = 'done', done_at = now(), outcome = :outcome
+WHERE task = :task AND mode = :mode AND state = 'taken';

@@ -56,7 +56,7 @@ async def test_a_message_without_a_time_has_the_time_it_was_first_seen(tmp_path,
 
     async with offline_agent(tmp_path, monkeypatch) as service:
         await service.process_conversation_predictions("c", said[:1], {})
-        service._clock.move(30)  # type: ignore[union-attr]
+        service.session.clock.move(30)  # type: ignore[union-attr]
         await service.process_conversation_predictions("c", said, {})
         metrics = await service.get_ml_pipeline_metrics()
 
@@ -416,7 +416,7 @@ async def test_the_conversation_is_told_once_and_again_when_it_changes(tmp_path,
 
 async def test_a_source_stands_on_its_events(tmp_path, monkeypatch):
     async with offline_agent(tmp_path, monkeypatch) as service:
-        service._source = "persuasionforgood"
+        service.session.source = "persuasionforgood"
         await service.track_event("c", "seen", {})
 
     assert recorded(tmp_path)[0]["source"] == "persuasionforgood"

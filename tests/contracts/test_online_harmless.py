@@ -1,131 +1,23 @@
 """No call raises, whatever it is given; what cannot be recorded is counted by reason."""
 
 import asyncio
-import inspect
 import logging
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from enum import Enum
 from uuid import UUID
 
 import numpy as np
 import pytest
-from pydantic import BaseModel
 
 from ml_pipeline import MLPipelineService
+from tests.anything import Colour, Customer, Hostile, Untellable, cyclic, deep, wide
 from tests.online_agent import START, messages, offline_agent, recorded
-
-
-class Colour(Enum):
-    RED = "red"
-
-
-class Customer(BaseModel):
-    age: int
-    email: str
-
-
-class Hostile:
-    """Fails however it is touched."""
-
-    def __getattr__(self, name):
-        raise RuntimeError("boom")
-
-    def __str__(self):
-        raise RuntimeError("boom")
-
-    __repr__ = __str__
-
-
-def cyclic():
-    loop: dict[str, object] = {}
-    loop["self"] = [loop]
-    return loop
-
-
-def deep():
-    nest: list[object] = []
-    for _ in range(100):
-        nest = [nest]
-    return nest
-
-
-ANYTHING = {
-    "none": lambda: None,
-    "text": lambda: "x",
-    "empty": lambda: "",
-    "number": lambda: 7,
-    "nan": lambda: float("nan"),
-    "huge": lambda: 10**400,
-    "bytes": lambda: b"\xff\x00",
-    "list": lambda: [None, 1, "a"],
-    "set": lambda: {1, "b"},
-    "dict": lambda: {1: 2, None: 3, ("a",): 4},
-    "cyclic": cyclic,
-    "deep": deep,
-    "hostile": Hostile,
-    "hostile in a dict": lambda: {"role": Hostile(), "content": Hostile(), "objections": Hostile()},
-    "surrogate": lambda: "a\ud800b",
-    "nul": lambda: "a\x00b",
-    "numpy": lambda: np.array([[1.0, np.nan]]),
-    "enum": lambda: Colour.RED,
-    "class": lambda: Colour,
-    "pydantic": lambda: Customer(age=3, email="a@b.com"),
-    "generator": lambda: (item for item in [1]),
-    "datetime": lambda: datetime(2020, 1, 1),  # noqa: DTZ001 - without a zone on purpose
-    "function": lambda: len,
-    "exception": lambda: ValueError("x"),
-}
 
 
 def errors(tmp_path):
     """What the error events say, but for Postgres, which is away in all of these tests."""
     told = [line["data"] for line in recorded(tmp_path, "error")]
     return [data for data in told if data["reason"] != "policy_unreachable"]
-
-
-@pytest.mark.parametrize("name", ANYTHING)
-@pytest.mark.parametrize("place", range(5))
-async def test_no_argument_of_any_call_raises(tmp_path, monkeypatch, place, name):
-    given = ANYTHING[name]()
-    async with offline_agent(tmp_path, monkeypatch) as service:
-        sound = ["c", messages("hi", "hello"), {"phase": "closing"}, {"conversion_probability": 0.5}, None]
-        arguments = [given if at == place else argument for at, argument in enumerate(sound)]
-        conversation_id, said, context, predictions, extra = arguments
-
-        answers = [
-            await service.process_conversation_predictions(conversation_id, said, context, predictions),
-            await service.process_orchestrator_predictions(conversation_id, said, context, predictions),
-            await service.track_prediction(conversation_id, "conversion", predictions, extra, context),
-            await service.track_prediction(conversation_id, extra, predictions, context, said),
-            await service.track_event(conversation_id, extra, said),
-            await service.event_tracker.track_event(said, context, extra),
-            await service.record_conversation_outcome(conversation_id, extra, predictions),
-            await service.record_feedback(conversation_id, said, context, predictions, extra, turn=extra, value=said),
-        ]
-
-    assert set(answers[0]) == {"predictions", "tracking_id", "ab_variants", "confidence_scores", "served_by"}
-    assert all(answer is None or UUID(answer) for answer in [*answers[2:6], answers[7]])
-
-
-async def test_wrong_arguments_do_not_raise_either(tmp_path, monkeypatch):
-    async with offline_agent(tmp_path, monkeypatch) as service:
-        answers = [
-            await service.process_conversation_predictions(),  # type: ignore[call-arg]
-            await service.track_event("c", "x", {}, "one too many"),  # type: ignore[call-arg]
-            await service.record_feedback(unknown=1),  # type: ignore[call-arg]
-        ]
-
-    assert answers[0]["served_by"] == {}
-    assert answers[1:] == [None, None]
-
-
-def test_every_public_call_is_async():
-    calls = [member for name, member in inspect.getmembers(MLPipelineService, inspect.isfunction) if name[0] != "_"]
-    plain = {call.__name__ for call in calls if not inspect.iscoroutinefunction(inspect.unwrap(call))}
-
-    # These four are what the tracker needs of its service.
-    assert plain == {"started", "now", "capture", "conversation", "call_failed"}
 
 
 async def test_what_the_agent_says_is_recorded_as_plain_data(tmp_path, monkeypatch):
@@ -167,8 +59,8 @@ async def test_what_the_agent_says_is_recorded_as_plain_data(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(cyclic, "cyclic"), (deep, "too_deep"), (lambda: [0] * 30_000, "too_many_values"),
-     (Hostile, "unreadable_object"), (lambda: {str(at): "x" * 19_000 for at in range(300)}, "record_too_large")],
+    [(cyclic, "cyclic"), (deep, "too_deep"), (wide, "too_many_values"), (lambda: [0] * 30_000, "too_many_values"),
+     (Untellable, "unreadable_object"), (lambda: {str(at): "x" * 19_000 for at in range(300)}, "record_too_large")],
 )  # fmt: skip
 async def test_what_cannot_be_recorded_is_refused_and_counted(tmp_path, monkeypatch, data, reason):
     async with offline_agent(tmp_path, monkeypatch) as service:
@@ -206,7 +98,7 @@ async def test_a_five_megabyte_message_is_cut_and_counted(tmp_path, monkeypatch)
 
 async def test_a_broken_clock_gives_way_to_the_real_one(tmp_path, monkeypatch):
     async with offline_agent(tmp_path, monkeypatch) as service:
-        service._clock = Hostile()  # type: ignore[assignment]
+        service.session.clock = Hostile()  # type: ignore[assignment]
         await service.track_event("c", "seen", {})
 
     (line,) = recorded(tmp_path, "seen")
@@ -251,4 +143,4 @@ async def test_a_service_may_be_made_in_a_running_loop_and_dropped():
     services = [MLPipelineService() for _ in range(100)]
     await asyncio.sleep(0)
 
-    assert all(service._runtime is None for service in services)
+    assert all(service.session.runtime is None for service in services)
