@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,10 +26,18 @@ TURN_EVERY_SECONDS = 5.0
 TALK_SECONDS = 15.0
 
 
-class Turns(msgspec.Struct):
-    """Milliseconds. ``passes``: one (turn, cost) a call, per pass; lags as in ``agent.Talked``."""
+class Call(NamedTuple):
+    """One turn's call: how long it took, and how long the processor was at it."""
 
-    passes: list[list[tuple[int, float]]]
+    turn: int
+    wall_ms: float
+    cpu_ms: float
+
+
+class Turns(msgspec.Struct):
+    """``passes``: the calls of each pass. Lags as in ``agent.Talked``."""
+
+    passes: list[list[Call]]
     idle_lag_ms: list[float]
     talk_lag_ms: list[float]
 
@@ -80,16 +88,16 @@ async def _wait_for_policy(service: MLPipelineService, script: Script) -> None:
         await asyncio.sleep(0.1)
 
 
-async def _pass(service: MLPipelineService, scripts: Sequence[Script], name: str) -> list[tuple[int, float]]:
-    """Let conversations talk turn by turn, all at once; return (turn, milliseconds) of each call."""
-    costs = []
+async def _pass(service: MLPipelineService, scripts: Sequence[Script], name: str) -> list[Call]:
+    """Let conversations talk turn by turn, all at once."""
+    calls = []
     for turn in range(MESSAGES):
         for place, script in enumerate(scripts[:CONVERSATIONS_OF_A_PASS]):
             if turn in script.answers:
-                started = time.perf_counter()
+                wall, cpu = time.perf_counter(), time.thread_time()
                 await _say(service, f"pass-{name}-{place}", script, turn)
-                costs.append((turn, 1000 * (time.perf_counter() - started)))
-    return costs
+                calls.append(Call(turn, 1000 * (time.perf_counter() - wall), 1000 * (time.thread_time() - cpu)))
+    return calls
 
 
 async def _talk(service: MLPipelineService, scripts: Sequence[Script], place: int) -> None:
