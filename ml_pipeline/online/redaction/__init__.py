@@ -52,10 +52,18 @@ def redact(text: str, hint: Hint = NO_HINT) -> str:
     >>> redact("it costs 2,700 dollars in 2024, call at 10:30")
     'it costs 2,700 dollars in 2024, call at 10:30'
     """
-    text = mask_written(text)
+    # What is masked can set free what stood beside it, so once is not always enough.
+    for _ in range(MOST_ROUNDS):
+        masked = _mask_words(mask_written(text), hint)
+        if masked == text or mask_written(masked) == masked:
+            return masked
+        text = masked
+    return text
+
+
+def _mask_words(text: str, hint: Hint) -> str:
     said = read_words(text)
     masked: list[Span] = []
-    # What is masked can set free what stood beside it, so once is not always enough.
     for _ in range(MOST_ROUNDS):
         found = [span for find in FINDERS for span in find(said, hint)]
         if not found:

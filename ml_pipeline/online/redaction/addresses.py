@@ -24,6 +24,7 @@ MOST_WORDS = 40
 MOST_WORDS_TO_NUMBER = 9
 MOST_NAME_WORDS = 5
 MOST_NUMBER_WORDS = 8
+MOST_WORDS_TO_DELIVERY = 8
 MOST_WORDS_TO_CODE = 5
 
 _KINDS = STREETS_BEFORE | STREETS_AFTER | QUARTERS
@@ -163,7 +164,8 @@ def _where_one_lives(said: Said, at: int, known: Lexicon) -> Place:
 def _named_number(said: Said, at: int, known: Lexicon) -> Place:
     """Where delivery is spoken of: "Insurgentes Sur 1602", "15 Gull Cove"."""
     number_end = _numbers_until(said, at, known)
-    if number_end == at:
+    near = said.words[max(0, at - MOST_WORDS_TO_DELIVERY) : at]
+    if number_end == at or _is_single_digit(said, at, number_end, known) or all(w.plain not in DELIVERY for w in near):
         return NOWHERE
     first = at
     while first > max(0, at - MOST_NAME_WORDS) and (
@@ -175,9 +177,13 @@ def _named_number(said: Said, at: int, known: Lexicon) -> Place:
     if first < at and not (said.has_capitals and not any(said.is_capital(place) for place in range(first, at))):
         return first, _extended(said, number_end, known)
     is_followed = number_end < len(said.words) and _is_street_name(said, number_end, known)
-    if is_followed and number_end - at + len(said.words[at].plain) >= 3 and _is_written_as_name(said, number_end):
+    if is_followed and _is_written_as_name(said, number_end):
         return at, _extended(said, number_end, known)
     return NOWHERE
+
+
+def _is_single_digit(said: Said, at: int, end: int, known: Lexicon) -> bool:
+    return end == at + 1 and len(known.units.get(said.words[at].plain, said.words[at].plain)) == 1
 
 
 def _is_street_name(said: Said, at: int, known: Lexicon) -> bool:

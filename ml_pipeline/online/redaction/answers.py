@@ -7,11 +7,11 @@ from ml_pipeline.online.redaction.letters import is_surely_letter
 from ml_pipeline.online.redaction.number_kinds import number_kind
 from ml_pipeline.online.redaction.number_words import lexicon, read_number
 from ml_pipeline.online.redaction.quantities import MEASURES
-from ml_pipeline.online.redaction.said import DIGITS, WORD, Said, Span
-from ml_pipeline.online.redaction.vocabulary import COMMON
+from ml_pipeline.online.redaction.said import DIGITS, MARK, WORD, Said, Span
+from ml_pipeline.online.redaction.vocabulary import COMMON, NO_NAME_ENDINGS
 
-MOST_WORDS = {"name": 10, "email": 20, "number": 24, "address": 24, "birth_date": 16}
-"""With marks; a longer answer says more than was asked."""
+MOST_WORDS = {"name": 8, "email": 12, "number": 24, "address": 12, "birth_date": 16}
+"""A longer answer says more than was asked."""
 FEWEST_DIGITS = 2
 
 _LABELS = {"name": NAME, "email": EMAIL, "address": ADDRESS, "birth_date": BIRTH_DATE}
@@ -21,7 +21,10 @@ _NUMBERS = frozenset({"number", "birth_date"})
 def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
     """Find the whole of a short answer that holds more than anybody's words; a question back is none."""
     words = said.words
-    if not words or len(words) > MOST_WORDS.get(hint.asked, 0) or "?" in said.vocabulary:
+    most = MOST_WORDS.get(hint.asked, 0)
+    if not most or not words or len(words) > 2 * most or "?" in said.vocabulary:
+        return
+    if sum(word.kind != MARK for word in words) > most:
         return
     digits = _digits(said, hint) if hint.asked in _NUMBERS else ""
     if len(digits) >= FEWEST_DIGITS if hint.asked in _NUMBERS else _tells(said, hint):
@@ -29,12 +32,16 @@ def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
 
 
 def _tells(said: Said, hint: Hint) -> bool:
-    numbers = lexicon(hint.language).all_words
+    numbers = lexicon(hint.language).all_words if MEASURES.isdisjoint(said.vocabulary) else frozenset()
     return any(
         word.kind == DIGITS
-        or (word.kind == WORD and (word.plain not in COMMON or word.plain in numbers or is_surely_letter(said, at)))
+        or (word.kind == WORD and (_is_telling(word.plain) or word.plain in numbers or is_surely_letter(said, at)))
         for at, word in enumerate(said.words)
     )
+
+
+def _is_telling(word: str) -> bool:
+    return word not in COMMON and not word.endswith(NO_NAME_ENDINGS)
 
 
 def _digits(said: Said, hint: Hint) -> str:

@@ -44,7 +44,7 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
         return
     known = lexicon(hint.language)
     done = 0
-    for at in range(len(said.words)):
+    for at in _date_starts(said, known):
         if at < done:
             continue
         end, has_month, numbers = _date_until(said, at, known)
@@ -54,6 +54,12 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
         is_birth = is_asked or (has_cue and _is_near_cue(said, at, end))
         if (is_birth and _tells_birth(numbers, has_month=has_month)) or _is_old(numbers, has_month=has_month):
             yield said.span(at, end, BIRTH_DATE)
+
+
+def _date_starts(said: Said, known: Lexicon) -> list[int]:
+    named = _MONTHS | _ORDINALS
+    others = [at for at, (word, _, _, kind) in enumerate(said.words) if word in named or kind in {DATE, ORDINAL}]
+    return sorted({*others, *known.starts(said)})
 
 
 def _is_near_cue(said: Said, first: int, end: int) -> bool:

@@ -25,6 +25,7 @@ _DOUBTFUL = (
 )
 _SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
 _FILLING = HESITATIONS | frozenset({",", ":", "es", "is", "'"})
+_ASKING = frozenset({"quien", "que", "como", "cual", "se", "no", "what", "who", "which", "not", "whose"})
 CLOSERS = frozenset({"speaking", "calling", "here"})
 
 
@@ -60,9 +61,14 @@ def introduction_at(said: Said, at: int) -> Introduction | None:
     for phrases, is_sure in ((_SURE_PHRASES, True), (_DOUBTFUL_PHRASES, False)):
         for phrase in phrases.get(said.words[at].plain, ()):
             end = at + len(phrase)
-            if tuple(word.plain for word in said.words[at:end]) == phrase:
+            if tuple(word.plain for word in said.words[at:end]) == phrase and not _is_asked(said, at):
                 return Introduction(_skip_filling(said, end), is_sure, " ".join(phrase))
     return None
+
+
+def _is_asked(said: Said, at: int) -> bool:
+    """Such as "¿quién habla?" introduces nobody."""
+    return at > 0 and said.words[at - 1].plain in _ASKING
 
 
 def _skip_filling(said: Said, at: int) -> int:

@@ -8,7 +8,7 @@ from ml_pipeline.online.redaction.hint import NAME, Hint
 from ml_pipeline.online.redaction.introductions import CLOSERS, INTRODUCERS, Introduction, introduction_at
 from ml_pipeline.online.redaction.letters import spelt_until
 from ml_pipeline.online.redaction.said import HELD, WORD, Said, Span, read_words, words
-from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS, PLACES, ROLES
+from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS, NO_NAME_ENDINGS, PLACES, ROLES
 
 MOST_NAME_WORDS = 5
 MOST_SPELT_LETTERS = 24
@@ -20,7 +20,7 @@ _PARTICLES = words(
     """
 )
 # What is said of oneself ends so far more often than a name that nobody has heard of does.
-_NO_NAME_ENDINGS = tuple(
+_TRAIT_ENDINGS = tuple(
     words(
         """
         ista dor dora ente ante ivo iva oso osa ado ada ido ida ble ario aria ologo ologa ico ica ense ano ana ero era
@@ -29,7 +29,6 @@ _NO_NAME_ENDINGS = tuple(
     )
 )
 _NAMESAKES = frozenset({"st", "saint", "san", "santa", "hurricane", "hurricanes", "huracan", "storm"})
-_VERB_ENDINGS = ("ing", "ed", "ly", "ando", "iendo", "mente", "aron", "ieron", "n't", "tion", "cion", "'s")
 
 
 def find_names(said: Said, hint: Hint) -> Iterator[Span]:
@@ -44,7 +43,7 @@ def introduced_names(text: str) -> tuple[str, ...]:
     >>> introduced_names("hola, me llamo ana lópez y quiero saber el precio")
     ('ana lópez',)
     """
-    return tuple(text[span.start : span.end] for span in _find_introduced(read_words(text)))
+    return tuple(text[span.start : span.end] for span in _find_introduced(read_words(text), only_certain=True))
 
 
 def _find_known(said: Said, known: frozenset[str]) -> Iterator[Span]:
@@ -69,7 +68,8 @@ def _known_words(names: tuple[str, ...]) -> frozenset[str]:
     )
 
 
-def _find_introduced(said: Said) -> Iterator[Span]:
+def _find_introduced(said: Said, *, only_certain: bool = False) -> Iterator[Span]:
+    """Find names that somebody introduces. ``only_certain``: leave out what may be no name after all."""
     if INTRODUCERS.isdisjoint(said.vocabulary):
         return
     done = 0
@@ -78,9 +78,10 @@ def _find_introduced(said: Said) -> Iterator[Span]:
             continue
         introduction = introduction_at(said, at)
         if introduction and (end := _introduced_until(said, introduction)) > introduction.start:
-            yield said.span(introduction.start, end, NAME)
             done = end
-        elif word.plain == "speaking" and (first := _name_before(said, at, done)) < at:
+            if not only_certain or introduction.is_sure or said.words[introduction.start].plain in given_names():
+                yield said.span(introduction.start, end, NAME)
+        elif word.plain == "speaking" and not only_certain and (first := _name_before(said, at, done)) < at:
             yield said.span(first, at, NAME)
 
 
@@ -108,7 +109,7 @@ def _is_likely_name(said: Said, introduction: Introduction) -> bool:
     if word in given_names() or (word in wordlike_names() and (said.is_capital(at) or _is_surname(said, at + 1))):
         return True
     if introduction.tells_self:
-        return said.is_capital(at) or not word.endswith(_NO_NAME_ENDINGS)
+        return said.is_capital(at) or not word.endswith(_TRAIT_ENDINGS)
     if introduction.is_this and any(word.plain in CLOSERS for word in said.words[at + 1 : at + 4]):
         return True
     return said.has_capitals and said.is_capital(at)
@@ -199,16 +200,20 @@ def _extended(said: Said, at: int, *, limit: int, is_borne: bool = False) -> int
         spelt = spelt_until(said, at, min(len(said.words), at + MOST_SPELT_LETTERS))
         if spelt > at:
             return spelt
-        if _is_further_name(said, at) and not (is_borne and word.plain.endswith(_VERB_ENDINGS)):
+        if _is_further_name(said, at) and not (is_borne and word.plain.endswith(NO_NAME_ENDINGS)):
             limit -= 1
             at = end = at + 1
         elif initial := _has_initial(said, at):
             at += initial
-        elif word.plain in _PARTICLES or word.plain in HESITATIONS or (word.plain in "-." and said.is_tight(at)):
+        elif word.plain in _PARTICLES or word.plain in HESITATIONS or _is_hyphen(said, at):
             at += 1
         else:
             break
     return end
+
+
+def _is_hyphen(said: Said, at: int) -> bool:
+    return said.words[at].plain == "-" and said.is_tight(at) and said.is_tight(at + 1)
 
 
 def _is_further_name(said: Said, at: int) -> bool:

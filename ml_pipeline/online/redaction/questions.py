@@ -17,7 +17,8 @@ _NAME = r"""
       (?!\ of\ (?:your|the)\ (?:company|business|product|program))
     | \bsurnames?\b | \bapellidos?\b | \bnombres?\b(?!\ de\ (?:la|su|tu)\ (?:empresa|negocio|compania|producto))
     | \bcomo\ (?:te|se)\ llamas?\b | \bcomo\ (?:lo|la|le|te)\ puedo\ llamar | \bwhat\ should\ i\ call\ you
-    | \bquien(?:es)?\b | \bwhom\b | \bwho(?:'s|'ll|\ is|\ will|\ should|\ am|\ do|\ are|\ referred|\ recommended)\b
+    | ^\W*(?:(?:and|so|y|entonces)\ )?(?:(?:a|con|de|por)\ )?(?:quien|whom?|who's|who'll)\b(?=.*\?)
+    | \bwho(?:m)?\ (?:am\ i|do\ i)\b | \bcon\ quien\b
     | \by\ (?:usted|tu)\ (?:es|eres)\b | \band\ you(?:'re|\ are)\b
     | \b(?:certificate|badge|diploma|credential|gafete|credencial)\b | \bcomo\ (?:quiere|quieres)\ que\ aparezca
     | \b(?:como|how)\ .{0,12}(?:escribe|deletrea|spell) | \bletra\ por\ letra | \bletter\ by\ letter
@@ -29,25 +30,30 @@ _ADDRESS = r"""
     | \bdonde\ (?:vives?|viven|te\ encuentras|se\ encuentra) | \b(?:recogemos|recogerlo|entregamos|entregarlo)\b
 """
 _NUMBER = r"""
-    \b(?:phone|telefono|cel|celular|movil|mobile|whatsapp|card|tarjeta|plastico|plastic|ssn|social|curp|rfc|dni|nie|iban
-      |clabe|passport|pasaporte|id|identificador|identificacion|documento|matricula|folio|clave|licencia|license|parte
-      |expediente
-      |siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
-    | \bnumber\b(?!\ of)
+    \b(?:phone|telefono|cel|celular|movil|mobile|whatsapp|card|tarjeta|plastico|plastic|ssn|curp|rfc|dni|nie|iban
+      |clabe|passport|pasaporte|id|identificador|identificacion|documento|matricula|folio|clave|licencia|license
+      |expediente|siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
+    | \b(?:your|the)\ social\b | \bseguro\ social\b | \bnumber\b(?!\ of)
     | \bnumero\b(?!\ de\ (?:personas|empleados|usuarios|licencias|invitados|agentes|hijos|sucursales))
-    | \bends?\ in\b | \btermina(?:n|cion)?\b | \b(?:door|gate|access|booking)\ code
-    | \b(?:next|first|last|middle|primeros|siguientes|ultimos|ultimas)
-      \ (?:two|three|four|five|six|part|block|half|dos|tres|cuatro|cinco|seis|parte)\b
+    | \bends?\ in\b | \btermina(?:n|cion)\b | \b(?:door|gate|access|booking)\ code
+    | \b(?:next|first|last|middle|primer[oa]s|siguientes|ultim[oa]s)
+      \ (?:two|three|four|five|six|dos|tres|cuatro|cinco|seis)\b(?!\ [a-z])
+    | \b(?:middle|first|second|last)\ (?:part|half|block)\b | \b(?:primera|segunda|ultima)\ parte\b
 """
 _THINGS = {"birth_date": _BIRTH_DATE, "email": _EMAIL, "name": _NAME, "address": _ADDRESS, "number": _NUMBER}
 _THING = re.compile("|".join(f"(?P<{thing}>{pattern})" for thing, pattern in _THINGS.items()), re.VERBOSE)
 _REQUEST = re.compile(
     r"""
-    \? | \b(?:what(?:'s|s)?|which|who|whom|when|where|may\ i|(?:can|could|will|would)\ (?:i|you)|let\ me|like\ to\ know
-      |tell|give|confirm|provide|spell|share|verify|need|get|have|repeat|read|say|please
-      |cual|cuales|cuando|donde|como|quien|que|me\ \w+|podria|puede|puedes|dime|digame|dame|deme|necesito|quisiera
-      |solicito|confirm\w+|indic\w+|deletre\w+|compart\w+|regal\w+|proporcion\w+|repit\w+|dict\w+|pas[ae]me|por\ favor
-      |es\ tan\ amable)\b
+    \?
+    | ^\W*(?:(?:and|so|ok|okay|y|entonces|bueno|perfecto|great|thanks|gracias)\W+)*
+      (?:what|which|who|when|where|how|may|can|could|will|would|cual|cuando|donde|como|quien|que|(?:a|de)\ que|con\ quien)
+    | \b(?:tell|give|confirm|provide|spell|share|verify|repeat|read|say)\ (?:me|us|your|it|that|the)\b | \bplease\b
+    | \b(?:need|get|have|know)\ (?:your|the|a)\b | \blet\ me\ (?:have|get)\b
+    | \bme\ (?:d[aie]\w{0,4}|regal\w+|compart\w+|confirm\w+|indic\w+|proporcion\w+|deletre\w+|repit\w+
+      |pas[ae]\w*|falta\w*)\b
+    | \b(?:dime|digame|dame|deme|necesito|quisiera|solicito|confirm[ae]\w+|indiqu?[ae]\w+|deletre\w+|compart[ae]\w+
+      |regal[ae]\w+|proporcion\w+|repit\w+|dict[ae]\w+|pas[ae]me|complet[ae])\b
+    | \bpor\ favor\b | \bes\ tan\ amable\b
     """,
     re.VERBOSE,
 )

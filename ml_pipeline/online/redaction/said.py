@@ -78,7 +78,7 @@ class Said:
 
     def is_tight(self, at: int) -> bool:
         """Tell whether nothing stands between word ``at`` and the one before it."""
-        return at > 0 and self.words[at - 1].end == self.words[at].start
+        return 0 < at < len(self.words) and self.words[at - 1].end == self.words[at].start
 
 
 def words(text: str) -> frozenset[str]:

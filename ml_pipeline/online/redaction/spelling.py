@@ -10,12 +10,13 @@ from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
 FEWEST_CHARACTERS = 5
 FEWEST_SURE_LETTERS = 3
-FEWEST_DIFFERENT_LETTERS = 2
 MOST_BETWEEN = 2
 
 
 def find_spellings(said: Said, hint: Hint) -> Iterator[Span]:
-    if len(SURE_LETTERS & said.vocabulary) < FEWEST_DIFFERENT_LETTERS:
+    if SURE_LETTERS.isdisjoint(said.vocabulary):
+        return
+    if sum(word in SURE_LETTERS for word, *_ in said.words) < FEWEST_SURE_LETTERS:
         return
     known = lexicon(hint.language)
     at = 0

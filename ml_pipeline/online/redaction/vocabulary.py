@@ -30,9 +30,9 @@ understand until up us use used using usually ve very wait want wanted wants was
 week weeks welcome well went were weren't what what's whatever when where where's whether which while who who's whole
 whose why will with within without won't wonder wondering word work working works worry would wouldn't write wrong
 yeah year years yep yes yesterday yet you you'd you'll you're you've your yours yourself currently reach reached
-contact reaching updated address account card registered under listed belongs goes husband wife son daughter brother
-sister mother father friend team company business customer customers client website online store worked user male
-female retired student single married confused curious worried tired busy afraid aware able excited skeptical anxious
+contact reaching updated address account card registered listed belongs husband wife son daughter brother sister
+mother father friend team company business customer customers client website online store worked user male female
+retired student single married confused curious worried tired busy afraid aware able excited skeptical anxious
 frustrated doctor nurse teacher engineer lawyer manager owner diabetic vegan vegetarian american mexican spanish
 hispanic english canadian texan interesting terrible ridiculous crazy weird kinda sorta wow gosh god ma'am mister miss
 man dude buddy folks hmm mm mhm huh ugh ah er january february march april june july august september october november
@@ -42,19 +42,22 @@ letters capital lowercase uppercase slash space
 """
 
 _SPANISH = """
-a abajo acaso acepto acuerdo ademas adelante adios ahi ahora ahorita al algo alguien algun alguna algunas alguno
-algunos alla alli ambos amigo amiga ando ante antes anterior apellido apellidos aparte apenas aqui aquel aquella
-aquello asi aun aunque ay ayer ayuda ayudar bajo barato bastante bien bueno buena buenas buenos busco cada caro casa
-casi caso cerca cien cierto claro cliente como compania compra comprar con conmigo conoce conozco contacto contigo
-contra correcto correo cosa cosas costo creo cual cuales cualquier cuando cuanta cuantas cuanto cuantos cuenta cuesta
-cuidado da dar datos de debe debo decia decir dejame deje del demas dentro desde despues dia dias dice dicen diga
-digame digo dime direccion disculpa disculpe domicilio don dona donde dos durante duda e el ella ellas ellos email
-empresa en encanta encantada encantado entiendo entonces entre era eran eres es esa esas ese eso esos espera espere
-esposa esposo esta estaba estamos estan estar estas este esto estos estoy exacto excelente explica falta favor fecha
-fue fuera fui funciona gracias gran grande gusta gustaria gusto ha habla hablar hablo hace hacer haces hacia hago han
-has hasta hay he hemos hermana hermano hija hijo hola hora horas hoy igual importa importante incluso informacion
+oiga oigame perdone perdona digamos recibo recibi recibido semana semanas ano anos puerta colgar llaman cuenteme
+cuentame esperaba pena mirar miro mirando pagina deje deja dejo contesta contestar coach tarifas tarifario explique
+expliqueme mandeme mandame mande envieme enviame gracias agradezco molestar molesta prisa ocupada ocupado manejando
+trabajando comiendo a abajo acaso acepto acuerdo ademas adelante adios ahi ahora ahorita al algo alguien algun alguna
+algunas alguno algunos alla alli ambos amigo amiga ando ante antes anterior apellido apellidos aparte apenas aqui
+aquel aquella aquello asi aun aunque ay ayer ayuda ayudar bajo barato bastante bien bueno buena buenas buenos busco
+cada caro casa casi caso cerca cien cierto claro cliente como compania compra comprar con conmigo conoce conozco
+contacto contigo contra correcto correo cosa cosas costo creo cual cuales cualquier cuando cuanta cuantas cuanto
+cuantos cuenta cuesta cuidado da dar datos de debe debo decia decir dejame del demas dentro desde despues dia dias
+dice dicen diga digame digo dime direccion disculpa disculpe domicilio don dona donde dos durante duda e el ella ellas
+ellos email empresa en encanta encantada encantado entiendo entonces entre era eran eres es esa esas ese eso esos
+espera espere esposa esposo esta estaba estamos estan estar estas este esto estos estoy exacto excelente explica falta
+favor fecha fue fuera fui funciona gran grande gusta gustaria gusto ha habla hablar hablo hace hacer haces hacia hago
+han has hasta hay he hemos hermana hermano hija hijo hola hora horas hoy igual importa importante incluso informacion
 interesa interesada interesado ir jamas joven junto la las le les letra lista listo llama llamada llamar llamo lleva
-llevo lo los luego lugar madre mal mama manana mande mando manera marido mas mayor me mediante medio mejor menor menos
+llevo lo los luego lugar madre mal mama manana mando manera marido mas mayor me mediante medio mejor menor menos
 mensaje mes meses mi mia mientras mil millones minuto minutos mio mira mire mis misma mismo modo momento momentito
 mucha muchas mucho muchos mujer muy nada nadie necesito ni ninguna ninguno ningun no noche nombre nos nosotras
 nosotros nuestra nuestro nueva nuevo numero nunca o objeto ocupo ok okey otra otras otro otros oye padre pagar pago
@@ -69,17 +72,25 @@ trabajo trato tres tu tus tuyo ultima ultimo un una unas uno unos usar usted ust
 vaya veces ver verdad vez vida viene vive vivo vivimos voy y ya yo bienvenido atentamente apunta anota apunte anote
 escriba escribe deletreo deletrear mayuscula minuscula letras guion arroba doble cero cuatro cinco seis siete ocho
 nueve diez calle avenida colonia ciudad estado pais codigo postal numeros celular movil cel tarjeta credito ingles
-espanol espanola espanol mexicano mexicana americano americana diabetico diabetica casado casada soltero soltera
-jubilado jubilada estudiante maestro maestra medico medica ingeniero ingeniera abogado abogada contador contadora
-dueno duena gerente vendedor vendedora vegano vegana consciente capaz fan nuevos alto alta honesto honesta sincero
-sincera enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre lunes
-martes miercoles jueves viernes sabado domingo hombre ajaja ajajaja ajo aja eh este em mmm ah llamando llame marque
-comunico comunica contesto escuchar escucho oir oigo ventas sistema registrada registrado registre titular vengo
-venimos interesados
+espanol espanola mexicano mexicana americano americana diabetico diabetica casado casada soltero soltera jubilado
+jubilada estudiante maestro maestra medico medica ingeniero ingeniera abogado abogada contador contadora dueno duena
+gerente vendedor vendedora vegano vegana consciente capaz fan nuevos alto alta honesto honesta sincero sincera enero
+febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre lunes martes miercoles
+jueves viernes sabado domingo hombre ajaja ajajaja ajo aja eh em mmm ah llamando llame marque comunico comunica
+contesto escuchar escucho oir oigo ventas sistema registrada registrado registre titular vengo venimos interesados
 """
 
 COMMON = frozenset(_ENGLISH.split()) | frozenset(_SPANISH.split())
 """Plain forms, as ``said.plain`` makes them."""
+
+NO_NAME_ENDINGS = tuple(
+    words(
+        """
+        ing ed ly ando iendo mente aron ieron aba amos emos imos n't tion cion 's melo selo telo rme rlo rla rle nme nlo
+        """
+    )
+)
+"""Words end so far more often than names do; COMMON cannot hold every form of every verb."""
 
 HESITATIONS = words(
     """
