@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from ml_pipeline.errors import BatchRefusedError
 from ml_pipeline.online.accounts import Account
 from ml_pipeline.online.progress import Progress, progress_file, read_progress, save_progress
-from ml_pipeline.online.segments import SegmentName, is_locked, open_segment, scan, torn_through
+from ml_pipeline.online.segments import Scan, SegmentName, is_locked, open_segment, scan, torn_through
 from ml_pipeline.online.tombstones import Tombstone, list_spooled
 from ml_pipeline.online.writer_figures import WriterFigures, figures_file, read_figures
 
@@ -127,9 +127,7 @@ class Shipper:
         path = self._folder / str(name)
         file, is_finished = open_segment(path)
         try:
-            offset = progress.offsets.get(name.number, 0)
-            data = _read_from(file, offset)
-            found = scan(data, offset)
+            offset, data, found = _read_on(file, progress.offsets.get(name.number, 0), progress.sequence)
             torn = data[len(data) - found.rest :] if is_finished else b""
             self._set_aside(name, {start: data[start - offset : end - offset] for start, end in found.damaged})
             shipped = self._ship_records(name, found.records, progress)
@@ -201,6 +199,21 @@ def _batches(records: list[Record]) -> Iterator[list[Record]]:
             batch = batch[: len(batch) // 2]
         yield batch
         start += len(batch)
+
+
+def _read_on(file: int, offset: int, last: int) -> tuple[int, bytes, Scan]:
+    """Read a segment on from ``offset``, where the record ``last`` ended; return where what was read begins, and it.
+
+    Where something else than the next record follows, the file was changed under us, and is read whole: sound records
+    may stand before ``offset`` that were not there when it was noted.
+    """
+    data = _read_from(file, offset)
+    found = scan(data, offset)
+    is_cut = os.fstat(file).st_size < offset
+    if offset and (is_cut or found.damaged or (found.records and found.records[0][0] != last + 1)):
+        data = _read_from(file, 0)
+        return 0, data, scan(data)
+    return offset, data, found
 
 
 def _read_from(file: int, offset: int) -> bytes:

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from ml_pipeline import MLPipelineService
+from ml_pipeline.online.segments import list_segments, scan
+from tests.integration.agents import logged, ship
 from tests.online_agent import NOWHERE, offline_agent, recorded
 from tests.torture.spool_disk import can_mount, small_disk
 
@@ -77,6 +79,20 @@ async def test_a_file_system_that_turned_read_only_refuses_and_is_told(tmp_path,
     assert [line["id"] for line in recorded(tmp_path, "seen")] == [first, last]
     assert buffers["refused"]["spool_unusable"] >= 1
     assert "online.spool_unusable" in caplog.text
+
+
+async def test_a_segment_cut_while_it_is_written_costs_nothing_of_what_is_written_behind_the_cut(database, tmp_path):
+    async with MLPipelineService() as service:
+        told = [await service.track_event("c", "seen", {"n": n}) for n in range(10, 30)]
+        assert await service.drain(30)
+        (name,) = list_segments(tmp_path / "spool")
+        path = tmp_path / "spool" / str(name)
+        ends = [end for sequence, _, end in scan(path.read_bytes()).records if sequence]
+        os.truncate(path, ends[9])
+        told += [await service.track_event("c", "seen", {"n": n}) for n in range(30, 50)]
+
+    ship(tmp_path / "spool")
+    assert logged(database) == sorted(event or "" for event in told)
 
 
 @pytest.mark.parametrize("mode", [0o555, 0o000], ids=["read-only folder", "no permission on the folder"])

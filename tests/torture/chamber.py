@@ -24,7 +24,7 @@ import psycopg2
 from ml_pipeline.online.ids import fresh_event_id
 from ml_pipeline.online.recorder import Event, Recorder
 from ml_pipeline.online.segments import SegmentName, list_segments
-from ml_pipeline.stack.processes import working_in
+from ml_pipeline.stack.processes import last_lines, working_in
 from tests.torture.agent import Orders
 from tests.torture.checker import Evidence, Offer
 from tests.torture.damage import Destroyed, damage
@@ -65,6 +65,7 @@ class Round:
         self._stand = stand
         self._owner_dsn = stand.server.dsn(database)
         self._spool = folder / "spool"
+        self._said = folder / "said.log"
         self._stop = folder / "stop"
         self._rng = random.Random(f"acts {plan.seed}")
         self._began = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
@@ -88,6 +89,8 @@ class Round:
             self._talk_and_suffer()
             self._recover()
             return self._evidence()
+        except StuckError as error:
+            raise StuckError("\n      ".join([str(error), "last said:", *last_lines(self._said, 8)])) from error
         finally:
             self._end_all()
 
@@ -148,7 +151,8 @@ class Round:
             destroyed=frozenset(self.destroyed),
             figures=tuple(self.told.figures),
             raised=tuple(self.told.raised),
-            left=tuple(sorted(set(self._files()) - ALWAYS_THERE)),
+            # A file whose maker died before it could name it is removed a minute later.
+            left=tuple(name for name in self._files() if name not in ALWAYS_THERE and not name.endswith(".new")),
             may_drop=self.plan.when_full == "drop_oldest",
             keeps_all=self.plan.disk == "sound" and not self.destroyed and self.plan.spool_max_bytes == 1 << 30,
         )
@@ -188,15 +192,15 @@ class Round:
         self._stand.start()
 
     def start_shipper(self) -> None:
-        self._start_program("ml_pipeline.online.shipper")
+        self._start_shipper("ml_pipeline.online.shipper")
 
     def doom_shipper_after_commit(self) -> None:
         self.kill_shipper()
-        self._start_program("tests.torture.doom", "commit", str(self._rng.randint(1, 4)))
+        self._start_shipper("tests.torture.doom", "commit", str(self._rng.randint(1, 4)))
 
     def doom_shipper_at_step(self) -> None:
         self.kill_shipper()
-        self._start_program("tests.torture.doom", "step", str(self._rng.randint(1, 12)))
+        self._start_shipper("tests.torture.doom", "step", str(self._rng.randint(1, 12)))
 
     def freeze_server(self) -> None:
         """Let the server hang for a moment; nobody may wait for it."""
@@ -283,15 +287,7 @@ class Round:
 
     def _start_agent(self, plan: AgentPlan, generation: int) -> None:
         orders = Orders(plan, generation, self.plan.disk, str(self._stop), self._began)
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tests.torture.agent", msgspec.json.encode(orders).decode()],
-            env=self._environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        process = self._start("tests.torture.agent", msgspec.json.encode(orders).decode(), stdout=subprocess.PIPE)
         agent = Agent(plan, generation, process, threading.Thread(target=lambda: self._hear(agent), daemon=True))
         agent.hearing.start()
         self._agents.append(agent)
@@ -304,17 +300,20 @@ class Round:
             with self._hearing:
                 self.told.hear(line)
 
-    def _start_program(self, module: str, *arguments: str) -> None:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, str(self._spool), *arguments],
-            env=self._environment,
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        self._shippers.append(process)
+    def _start_shipper(self, module: str, *arguments: str) -> None:
+        self._shippers.append(self._start(module, str(self._spool), *arguments, stdout=subprocess.DEVNULL))
+
+    def _start(self, module: str, *arguments: str, stdout: int) -> subprocess.Popen[bytes]:
+        with self._said.open("ab") as said:
+            return subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env=self._environment,
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=said,
+                start_new_session=True,
+            )
 
     def _living(self) -> list[Agent]:
         return [agent for agent in self._agents if agent.is_alive]

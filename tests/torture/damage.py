@@ -21,7 +21,11 @@ class Destroyed:
 
 
 def damage(path: Path, rng: random.Random) -> list[Destroyed]:
-    """Damage the segment at ``path`` in place, in a way that ``rng`` draws; return the records that were hit."""
+    """Damage the segment at ``path`` in place, once to four times; return the records that were hit."""
+    return [record for _ in range(rng.randint(1, 4)) for record in _hit(path, rng)]
+
+
+def _hit(path: Path, rng: random.Random) -> list[Destroyed]:
     before = path.read_bytes()
     if not before:
         return []

@@ -14,6 +14,7 @@ def test_the_records_said_to_be_hit_are_those_that_can_no_longer_be_read(tmp_pat
     spool = Spool(tmp_path, 1 << 20)
     for _ in range(30):
         spool.write(b'{"id":"%b"}' % fresh_event_id(START).encode())
+    writer = spool.writer
     spool.close()
     (name,) = list_segments(tmp_path)
     path = tmp_path / str(name)
@@ -22,4 +23,4 @@ def test_the_records_said_to_be_hit_are_those_that_can_no_longer_be_read(tmp_pat
 
     readable = {sequence for sequence, _, _ in scan(path.read_bytes()).records} - {0}
     assert readable == set(range(1, 31)) - {record.sequence for record in hit}
-    assert {record.writer for record in hit} <= {spool.writer}
+    assert {record.writer for record in hit} <= {writer}
