@@ -9,6 +9,7 @@ from typing import Any
 import psycopg2
 
 from ml_pipeline.online.bundle import LinearBundle, Sample, ScaledBlock, encode
+from ml_pipeline.online.features import REVISION
 
 LABELS = ["price", "need", "urgency", "trust", "features", "competition"]
 EVEN = ({"name": "plain", "weight": 1}, {"name": "warm", "weight": 1})
@@ -20,7 +21,7 @@ def bundle(version: str, *, sure_of: str = "trust", task: str = "objection", is_
     expected = {label: 0.9 if label == sure_of else 0.1 for label in LABELS}
     logit = 2.1972245773362196
     return LinearBundle(
-        task=task, mode="anticipate", version=version, feature_revision=1, labels=LABELS,
+        task=task, mode="anticipate", version=version, feature_revision=REVISION, labels=LABELS,
         thresholds=dict.fromkeys(LABELS, 0.5), blocks=[ScaledBlock(["turn"], [0.0], [1.0])],
         coefficients={label: [0.0] for label in LABELS},
         intercepts={label: logit if label == sure_of else -logit for label in LABELS}, calibration={},

@@ -7,7 +7,7 @@ import pytest
 
 from ml_pipeline import MLPipelineService
 from ml_pipeline.online.bundle import encode
-from ml_pipeline.online.features import feature_digest, feature_row
+from ml_pipeline.online.features import REVISION, feature_digest, feature_row
 from tests.integration.policy import bundle, publish, versions_once
 from tests.online_agent import NOWHERE, messages, recorded
 
@@ -42,7 +42,7 @@ async def test_a_running_agent_serves_a_champion_within_ten_seconds_of_its_promo
     assert ours["latency_ms"] > 0
     # The row can be rebuilt offline from the turns as they are stored and the event's context.
     row = feature_row([("user", "hi"), ("assistant", "hello"), ("user", "mail <EMAIL>")], ours["context"])
-    assert (ours["feature_revision"], ours["feature_digest"]) == (1, feature_digest(row))
+    assert (ours["feature_revision"], ours["feature_digest"]) == (REVISION, feature_digest(row))
 
 
 async def test_a_rollback_takes_the_champion_away_again(database):
