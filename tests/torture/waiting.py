@@ -16,4 +16,4 @@ def wait_until(condition: Callable[[], object], otherwise: str, seconds: float =
     while not condition():
         if time.monotonic() > deadline:
             raise StuckError(f"{otherwise} ({seconds:.0f} s)")
-        time.sleep(0.02)
+        time.sleep(0.05)
