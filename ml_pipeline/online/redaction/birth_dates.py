@@ -34,6 +34,9 @@ _ORDINALS = words(
     fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth primero
     """
 )
+_NAMED = _MONTHS | _ORDINALS
+_DATED = frozenset({DATE, ORDINAL})
+_MENTIONS = _MONTHS | {"del"}
 _LINKS = words("de del of the el year ano in on en dia mes , / - . ' y and oh") | HESITATIONS
 
 
@@ -57,8 +60,7 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
 
 
 def _date_starts(said: Said, known: Lexicon) -> list[int]:
-    named = _MONTHS | _ORDINALS
-    others = [at for at, (word, _, _, kind) in enumerate(said.words) if word in named or kind in {DATE, ORDINAL}]
+    others = [at for at, (word, _, _, kind) in enumerate(said.words) if word in _NAMED or kind in _DATED]
     return sorted({*others, *known.starts(said)})
 
 
@@ -68,7 +70,9 @@ def _is_near_cue(said: Said, first: int, end: int) -> bool:
 
 
 def _mentions_date(said: Said) -> bool:
-    return not (_MONTHS | {"del"}).isdisjoint(said.vocabulary) or any(word.kind == DATE for word in said.words)
+    if said.has_digits and any(word.kind == DATE for word in said.words):
+        return True
+    return not _MENTIONS.isdisjoint(said.vocabulary)
 
 
 def _date_until(said: Said, at: int, known: Lexicon) -> tuple[int, bool, list[str]]:

@@ -12,6 +12,7 @@ MOST_WORDS_BEFORE = 40
 MOST_WORDS_OF_DOMAIN = 12
 _AT = frozenset({"arroba", "@"})
 _MAYBE_AT = frozenset({"at", "en"})
+_SIGNS = _AT | _MAYBE_AT
 _DOTS = frozenset({"punto", "dot", ".", "point", "period"})
 _JOINTS = _DOTS | words(
     """
@@ -45,7 +46,7 @@ _NEVER_LOCAL = words(
 
 def find_emails(said: Said, hint: Hint) -> Iterator[Span]:
     vocabulary = said.vocabulary
-    if vocabulary.isdisjoint(_AT | _MAYBE_AT) and (hint.asked != "email" or vocabulary.isdisjoint(_PROVIDERS)):
+    if vocabulary.isdisjoint(_SIGNS) and (hint.asked != "email" or vocabulary.isdisjoint(_PROVIDERS)):
         return
     done = 0
     for at, word in enumerate(said.words):

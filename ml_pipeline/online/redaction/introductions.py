@@ -29,9 +29,9 @@ _ASKING = frozenset({"quien", "que", "como", "cual", "se", "no", "what", "who", 
 CLOSERS = frozenset({"speaking", "calling", "here"})
 
 
-def _by_first_word(phrases: str) -> dict[str, list[tuple[str, ...]]]:
-    found: dict[str, list[tuple[str, ...]]] = {}
-    for phrase in sorted((tuple(phrase.split()) for phrase in phrases.split("|")), key=len, reverse=True):
+def _by_first_word(phrases: str) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    for phrase in sorted((phrase.split() for phrase in phrases.split("|")), key=len, reverse=True):
         found.setdefault(phrase[0], []).append(phrase)
     return found
 
@@ -58,10 +58,11 @@ class Introduction(NamedTuple):
 
 def introduction_at(said: Said, at: int) -> Introduction | None:
     """Return the introduction that starts at word ``at``, the longest there is."""
+    plains = said.plains
     for phrases, is_sure in ((_SURE_PHRASES, True), (_DOUBTFUL_PHRASES, False)):
-        for phrase in phrases.get(said.words[at].plain, ()):
+        for phrase in phrases.get(plains[at], ()):
             end = at + len(phrase)
-            if tuple(word.plain for word in said.words[at:end]) == phrase and not _is_asked(said, at):
+            if plains[at:end] == phrase and not _is_asked(said, at):
                 return Introduction(_skip_filling(said, end), is_sure, " ".join(phrase))
     return None
 

@@ -73,15 +73,15 @@ def _find_introduced(said: Said, *, only_certain: bool = False) -> Iterator[Span
     if INTRODUCERS.isdisjoint(said.vocabulary):
         return
     done = 0
-    for at, word in enumerate(said.words):
-        if at < done or word.plain not in INTRODUCERS:
+    for at in [place for place, (word, *_) in enumerate(said.words) if word in INTRODUCERS]:
+        if at < done:
             continue
         introduction = introduction_at(said, at)
         if introduction and (end := _introduced_until(said, introduction)) > introduction.start:
             done = end
             if not only_certain or introduction.is_sure or said.words[introduction.start].plain in given_names():
                 yield said.span(introduction.start, end, NAME)
-        elif word.plain == "speaking" and not only_certain and (first := _name_before(said, at, done)) < at:
+        elif said.words[at].plain == "speaking" and not only_certain and (first := _name_before(said, at, done)) < at:
             yield said.span(first, at, NAME)
 
 
@@ -133,11 +133,14 @@ def _find_borne(said: Said) -> Iterator[Span]:
 
 
 def _candidates(said: Said) -> list[int]:
-    borne, wordlike, text = given_names(), wordlike_names(), said.text
+    borne, wordlike, text, has_capitals = given_names(), wordlike_names(), said.text, said.has_capitals
     return [
         at
         for at, (word, start, _, kind) in enumerate(said.words)
-        if kind == WORD and (_bare(word) in borne or word in wordlike or (said.has_capitals and text[start].isupper()))
+        if word in borne
+        or word in wordlike
+        or (word[-2:] == "'s" and word[:-2] in borne)
+        or (kind == WORD and has_capitals and text[start].isupper())
     ]
 
 

@@ -49,7 +49,12 @@ class Lexicon:
     all_words: frozenset[str]
 
     def starts(self, said: Said) -> list[int]:
-        """Return the words of ``said`` at which a number may start."""
+        """Return the words of ``said`` at which a number may start; looked up once."""
+        if said.number_starts is None:
+            said.number_starts = self._find_starts(said)
+        return said.number_starts
+
+    def _find_starts(self, said: Said) -> list[int]:
         words, ohs = self.all_words, self.ohs
         if not said.has_digits and words.isdisjoint(said.vocabulary):
             return []

@@ -22,12 +22,14 @@ _OPENINGS = frozenset({"(", "+", "plus"})
 
 
 def find_numbers(said: Said, hint: Hint) -> Iterator[Span]:
-    known = lexicon(hint.language)
     is_asked = hint.asked == "number"
+    fewest = FEWEST_DIGITS_ASKED if is_asked else FEWEST_DIGITS
     done = 0
-    for whole in read_runs(said, known):
+    for whole in read_runs(said, lexicon(hint.language)):
+        if len(whole.digits) < fewest:
+            continue
         run = unexplained(said, whole, is_asked=is_asked)
-        if run is None or len(run.digits) < (FEWEST_DIGITS_ASKED if is_asked else FEWEST_DIGITS):
+        if run is None or len(run.digits) < fewest:
             continue
         first, end = _letters_before(said, run, done), _letters_behind(said, run)
         yield said.span(first, end, number_kind(said, first, _code(said, run, first, end)))

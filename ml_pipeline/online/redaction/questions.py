@@ -46,7 +46,8 @@ _REQUEST = re.compile(
     r"""
     \?
     | ^\W*(?:(?:and|so|ok|okay|y|entonces|bueno|perfecto|great|thanks|gracias)\W+)*
-      (?:what|which|who|when|where|how|may|can|could|will|would|cual|cuando|donde|como|quien|que|(?:a|de)\ que|con\ quien)
+      (?:what|which|who|when|where|how|may|can|could|will|would
+      |cual|cuando|donde|como|que|(?:con\ )?quien|(?:a|de)\ que)
     | \b(?:tell|give|confirm|provide|spell|share|verify|repeat|read|say)\ (?:me|us|your|it|that|the)\b | \bplease\b
     | \b(?:need|get|have|know)\ (?:your|the|a)\b | \blet\ me\ (?:have|get)\b
     | \bme\ (?:d[aie]\w{0,4}|regal\w+|compart\w+|confirm\w+|indic\w+|proporcion\w+|deletre\w+|repit\w+

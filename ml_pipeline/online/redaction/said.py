@@ -10,13 +10,15 @@ HELD, DATE, TIME, AMOUNT, GROUPED, ORDINAL, DIGITS, WORD, MARK = (
 )  # fmt: skip
 
 _PLACEHOLDER = r"<(?:name|email|phone|card|id|address|birth_date|number)>"
-_WORDS = re.compile(
-    r"(?P<held>(?=[<\da-f])(?:"
-    rf"{_PLACEHOLDER}"
-    r"|(?<![\w\-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w\-])"  # made by a machine: names no person
-    r"|(?<!\w)(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{16,64}(?!\w)))"
-    r"|(?P<word>[^\W\d_]++(?:'[^\W\d_]+)*+)"
-    r"|(?P<date>(?<![\d/.\-])(?:(?:19|20)\d\d[/.\-][01]?\d[/.\-][0-3]?\d"
+_MADE_BY_A_MACHINE = (
+    r"(?<![\w\-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![\w\-])"
+    r"|(?<!\w)(?=[0-9a-f]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{16,64}(?!\w)"
+)
+"""A UUID or a digest names no person."""
+_WORD = r"(?P<word>[^\W\d_]++(?:'[^\W\d_]+)*+)"
+_MARK = r"(?P<mark>[^\w\s]|_)"
+_NUMBERS = (
+    r"(?=\d)(?:(?P<date>(?<![\d/.\-])(?:(?:19|20)\d\d[/.\-][01]?\d[/.\-][0-3]?\d"
     r"(?:[t ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:z|[+\-]\d\d:?\d\d)?)?"
     r"|[0-3]?\d[/.\-][0-3]?\d[/.\-](?:(?:19|20)\d\d|\d\d))(?![\d/\-]))"
     r"|(?P<time>(?<!\d)[0-2]?\d:[0-5]\d(?::[0-5]\d)?(?!\d))"
@@ -24,10 +26,12 @@ _WORDS = re.compile(
     r"(?![\d,]|[.\-]\d))"
     r"|(?P<grouped>(?<![\d.])\d{1,3}(?:\.\d{3}){2,}(?![\d.]))"
     r"|(?P<ordinal>\d{1,2}(?:st|nd|rd|th)\b)"
-    r"|(?P<digits>\d+)"
-    r"|(?P<mark>[^\w\s]|_)"
+    r"|(?P<digits>\d+))"
 )
-_SIMPLE = re.compile(rf"(?P<word>[^\W\d_]++(?:'[^\W\d_]+)*+)|(?P<held>{_PLACEHOLDER})|(?P<mark>[^\w\s]|_)")
+_SIMPLE = re.compile(rf"{_WORD}|(?P<held>{_PLACEHOLDER})|{_MARK}")
+_WITH_NUMBERS = re.compile(rf"{_WORD}|{_NUMBERS}|(?P<held>{_PLACEHOLDER})|{_MARK}")
+_WITH_IDS = re.compile(rf"(?P<held>{_PLACEHOLDER}|{_MADE_BY_A_MACHINE})|{_WORD}|{_NUMBERS}|{_MARK}")
+_LIKE_AN_ID = re.compile(r"[0-9a-f]{8}")
 _PLACEHOLDERS = re.compile(_PLACEHOLDER, re.IGNORECASE)
 _DIGIT = re.compile(r"\d")
 _PLAIN = str.maketrans("áàâäãåéèêëíìîïóòôöõúùûüñç\u2019\u00b4`", "aaaaaaeeeeiiiiooooouuuunc'''")
@@ -55,16 +59,20 @@ class Span(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Said:
     """A text and its words; ``vocabulary`` is what occurs in it at all."""
 
     text: str
     words: list[Word]
+    plains: list[str]
+    """The words in plain form."""
     vocabulary: frozenset[str]
     has_capitals: bool
     """It is written with capitals and small letters; speech-to-text often has none."""
     has_digits: bool
+    number_starts: list[int] | None = None
+    """Where a number may start, once somebody has looked; see ``Lexicon.starts``."""
 
     def span(self, first: int, end: int, label: str) -> Span:
         """Return the span from word ``first`` up to and without word ``end``."""
@@ -108,12 +116,12 @@ def plain(text: str) -> str:
 def read_words(text: str) -> Said:
     folded = plain(text)
     has_digits = bool(_DIGIT.search(folded))
-    found = [
-        Word(match.group(), *match.span(), match.lastgroup or MARK)
-        for match in (_WORDS if has_digits else _SIMPLE).finditer(folded)
-    ]
+    pattern = _SIMPLE
+    if has_digits:
+        pattern = _WITH_IDS if _LIKE_AN_ID.search(folded) else _WITH_NUMBERS
+    found = [Word(match.group(), *match.span(), match.lastgroup or MARK) for match in pattern.finditer(folded)]
     own = _PLACEHOLDERS.sub("", text) if "<" in text else text
-    return Said(text, found, _vocabulary(found), _has_capitals(own), has_digits)
+    return _said(text, found, has_capitals=_has_capitals(own), has_digits=has_digits)
 
 
 def mask_words(said: Said, spans: list[Span]) -> Said:
@@ -129,7 +137,7 @@ def mask_words(said: Said, spans: list[Span]) -> Said:
             at += 1
     found += said.words[at:]
     own = "".join(said.text[word.start : word.end] for word in found if word.kind != HELD)
-    return Said(said.text, found, _vocabulary(found), _has_capitals(own), said.has_digits)
+    return _said(said.text, found, has_capitals=_has_capitals(own), has_digits=said.has_digits)
 
 
 def merge_spans(spans: Iterable[Span]) -> list[Span]:
@@ -162,5 +170,6 @@ def _has_capitals(text: str) -> bool:
     return not text.islower() and not text.isupper()
 
 
-def _vocabulary(found: list[Word]) -> frozenset[str]:
-    return frozenset([word[0] for word in found])
+def _said(text: str, found: list[Word], *, has_capitals: bool, has_digits: bool) -> Said:
+    plains = [word[0] for word in found]
+    return Said(text, found, plains, frozenset(plains), has_capitals, has_digits)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ml_pipeline.online.redaction.hint import CARD, EMAIL, ID, NUMBER, PHONE
 from ml_pipeline.online.redaction.number_kinds import is_card, is_iban, is_phone
 
-_SUSPECT = re.compile(r"@|\d")
+_SIX_DIGITS = re.compile(r"\d(?:\D{0,3}\d){5}")
 _EMAIL = re.compile(r"[\w.%+\-]{1,64}@(?:[\w\-]{1,63}\.){1,8}[^\W\d_]{2,24}")
 _IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]{1,4}){3,8}(?![^\W_])")
 _NUMBERED_ID = re.compile(
@@ -43,6 +43,7 @@ _UUID = re.compile(r"(?<![\w\-])([0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F
 _CODE = re.compile(
     r"(?<![\w\-])(?=(?:[A-Z\-]*\d[\d\-]*[A-Z]){2}|(?:[\d\-]*[A-Z][A-Z\-]*\d){2})[A-Z0-9\-]{6,24}(?![\w\-])"
 )
+_CAPITAL_AND_DIGIT = re.compile(r"[A-Z]-?\d")
 _LONG_NUMBER = re.compile(r"(?<![^\W_])\d{9,}(?![^\W_])")
 _NO_DIGITS = re.compile(r"\D+")
 
@@ -60,9 +61,7 @@ def mask_written(text: str) -> str:
     """
     # What is masked can set free what stood beside it, so once is not always enough.
     for _ in range(MOST_ROUNDS):
-        if not _SUSPECT.search(text):
-            break
-        masked = _mask(text, MASKERS)
+        masked = _mask(text, _maskers(text))
         if masked == text:
             break
         text = masked
@@ -122,17 +121,20 @@ def mask_long_numbers(text: str) -> str:
     return _LONG_NUMBER.sub(lambda match: PHONE if is_phone(match.group()) else NUMBER, text)
 
 
-MASKERS: tuple[Masker, ...] = (
-    mask_emails,
-    mask_ibans,
-    mask_numbered_ids,
-    mask_cards,
-    mask_phones,
-    mask_codes,
-)
+_FOR_NUMBERS: tuple[Masker, ...] = (mask_ibans, mask_numbered_ids, mask_cards, mask_phones)
+
+
+def _maskers(text: str) -> tuple[Masker, ...]:
+    """Return what can find anything in ``text`` at all."""
+    emails = (mask_emails,) if "@" in text else ()
+    numbers = _FOR_NUMBERS if _SIX_DIGITS.search(text) else ()
+    codes = (mask_codes,) if _CAPITAL_AND_DIGIT.search(text) else ()
+    return emails + numbers + codes
 
 
 def _mask(text: str, maskers: tuple[Masker, ...]) -> str:
+    if not maskers:
+        return text
     # An id made by a machine names no person: it stays, and so does what refers to it.
     parts = _UUID.split(text)
     for mask in maskers:
