@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # Every claim that a document makes; bench runs them all.
-BENCHES := bench-online bench-predictor bench-redaction bench-holdout
+BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout
 .PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
@@ -29,6 +29,8 @@ help:
 	@echo "make format             let ruff mend what it can"
 	@echo "make bench              every benchmark: the claims of our documents, measured, into .local/bench"
 	@echo "make bench-online       what recording costs a call, beside other libraries, into .local/bench/online.jsonl"
+	@echo "make bench-shipping     how fast a spool is shipped, beside a raw COPY, into .local/bench/shipping.jsonl"
+	@echo "make bench-outage       120,000 events with the database stopped, into .local/bench/outage.jsonl"
 	@echo "make bench-predictor    what a prediction costs and what a swap of models holds up, into .local/bench/predictor.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
@@ -77,6 +79,14 @@ $(PEERS)/made: benchmarks/peers.txt
 bench-predictor:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.online_stage $(BIN)/python -m benchmarks.online_predictor
+
+bench-shipping:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.online_shipping
+
+bench-outage:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.online_outage
 
 bench-holdout:
 	@$(ENVIRONMENT) run

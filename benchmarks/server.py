@@ -45,12 +45,12 @@ def execute(dsn: str, statement: str) -> None:
     connection.close()
 
 
-def value(dsn: str, query: str) -> Any:
+def value(dsn: str, query: str, *arguments: Any) -> Any:
     """Return the one value that ``query`` finds."""
     connection = psycopg2.connect(dsn)
     try:
         cursor = connection.cursor()
-        cursor.execute(query)
+        cursor.execute(query, arguments)
         return cursor.fetchone()[0]
     finally:
         connection.close()

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -45,16 +46,17 @@ def ship(database, spool: Path) -> None:
     door.close()
 
 
-def status(*arguments: str) -> tuple[int, dict]:
+def status(*arguments: str) -> tuple[int, dict[str, Any]]:
     done = CliRunner().invoke(app, ["status", "--json", *arguments])
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done.exit_code, json.loads(done.stdout)
 
 
-def closes(balance: dict) -> bool:
+def closes(balance: dict[str, Any]) -> bool:
     """Whether both equations hold."""
     is_offered = balance["offered"] == balance["accepted"] + balance["missing"] + sum(balance["refused"].values())
-    return is_offered and balance["accepted"] == sum(balance[fate] for fate in FATES) + balance["spooled"]
+    ended = sum(balance[fate] for fate in FATES)
+    return bool(is_offered and balance["accepted"] == ended + balance["spooled"])
 
 
 def test_what_waits_on_disk_and_what_is_in_postgres_make_one_account(database, tmp_path):
