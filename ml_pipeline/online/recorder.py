@@ -54,6 +54,7 @@ class Recorder:
         self._encode = msgspec.json.Encoder().encode
         self._fsync_seconds = fsync_seconds
         self._told: WriterFigures | None = None
+        self._untold: dict[str, Event] = {}
         self._figures: FiguresFile | None = None
         self._telling = threading.Lock()
         self._syncing = threading.Lock()
@@ -114,6 +115,7 @@ class Recorder:
         self._woken.set()
         if thread and thread is not threading.current_thread():
             thread.join()
+        self._say_late()
         with self._telling:
             self._tell()
             figures, self._figures, self._told = self._figures, None, None
@@ -162,6 +164,7 @@ class Recorder:
 
     def _tick(self) -> None:
         self.spool.measure()
+        self._say_late()
         with self._telling:
             self._tell()
         try:
@@ -193,7 +196,19 @@ class Recorder:
             conversation_id=conversation_id,
             data={"reason": reason, "where": where, "count": count},
         )
-        self.record(event, where)
+        if not self.record(event, where):
+            self._untold[reason] = event
+
+    def _say_late(self) -> None:
+        """Record the error events that a full or unusable spool would not have when they happened."""
+        for reason, event in list(self._untold.items()):
+            count = self.counts.refused[reason] or self.counts.noted[reason]
+            try:
+                self.spool.write(self._encode(msgspec.structs.replace(event, data={**event.data, "count": count})))
+            except RefusalError:
+                return
+            self._untold.pop(reason, None)
+            self._is_dirty = True
 
     def hold(self) -> None:
         """Before a fork: let no file be half opened."""
@@ -217,6 +232,7 @@ class Recorder:
         self._telling, self._syncing = threading.Lock(), threading.Lock()
         self._woken, self._stopping, self._starting = threading.Event(), threading.Event(), threading.Lock()
         self._is_dirty = False
+        self._untold = {}
 
 
 _recorders: dict[Path, Recorder] = {}

@@ -1,5 +1,6 @@
 """A disk or a folder that will not have the record: the call goes on, the refusal is counted, logged and told."""
 
+import asyncio
 import errno
 import json
 import logging
@@ -18,6 +19,7 @@ from ml_pipeline.online.segments import list_segments, scan
 from tests.integration.agents import logged, ship
 from tests.online_agent import NOWHERE, offline_agent, recorded
 from tests.torture.spool_disk import can_mount, small_disk
+from tests.torture.waiting import wait_until
 
 ROOT = 0
 
@@ -40,6 +42,7 @@ async def test_a_full_disk_refuses_is_told_and_takes_again_once_there_is_room(tm
         while_full = (await service.get_ml_pipeline_metrics())["buffers"]
         full_disk.unlink()
         later = await service.track_event("c", "seen", {"n": 100})
+        await asyncio.to_thread(wait_until, lambda: "disk_full" in told_errors(tmp_path), "nothing is told of the disk")
 
     kept = [event for event in told if event]
     assert 0 < len(kept) < 100
@@ -47,7 +50,13 @@ async def test_a_full_disk_refuses_is_told_and_takes_again_once_there_is_room(tm
     assert [line["id"] for line in recorded(tmp_path, "seen")] == [*kept, later]
     assert while_full["refused"]["disk_full"] >= 100 - len(kept)
     assert while_full["offered"] == while_full["accepted"] + sum(while_full["refused"].values())
+    assert told_errors(tmp_path)["disk_full"] >= while_full["refused"]["disk_full"]
     assert sum("online.disk_full" in message for message in caplog.messages) == 1
+
+
+def told_errors(tmp_path: Path) -> dict[str, int]:
+    """The error events on disk: how often each reason had happened."""
+    return {line["data"]["reason"]: line["data"]["count"] for line in recorded(tmp_path, "error")}
 
 
 async def test_a_write_that_the_disk_cuts_short_leaves_no_half_record(tmp_path, monkeypatch):
@@ -155,8 +164,6 @@ async def record_three(spool: Path, cache: Path) -> dict[str, Any]:
 
 def as_plain_user(work: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
     """Do ``work`` in a forked child without root's privileges, for root may write anywhere; return its result."""
-    import asyncio
-
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

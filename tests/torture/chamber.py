@@ -11,9 +11,8 @@ import sys
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -378,7 +377,9 @@ def play(stand: Stand, plan: Plan) -> Evidence:
     """Play the round of ``plan`` on a database and in a folder of its own; return what is to be judged."""
     folder = Path(tempfile.mkdtemp(prefix="mlp-round-"))
     try:
-        is_small = plan.disk == "small" and can_mount(Path(tempfile.gettempdir()) / f"mlp-mount-{uuid.uuid4().hex[:8]}")
+        is_small = plan.disk == "small" and can_mount(folder / "mount")
+        if plan.disk == "small" and not is_small:
+            plan = replace(plan, disk="limited")
         with stand.database() as database, small_disk(folder / "spool") if is_small else contextlib.nullcontext():
             return Round(stand, database, plan, folder).run()
     finally:

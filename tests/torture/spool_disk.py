@@ -3,15 +3,13 @@
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 SMALL_KB = 400
 
 
-@cache
 def can_mount(trial: Path) -> bool:
-    """Tell whether this process may mount; tried once, at ``trial``."""
+    """Tell whether this process may mount, by trying it at ``trial``."""
     trial.mkdir(parents=True)
     may = _run("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(trial)) and _run("umount", str(trial))
     trial.rmdir()
