@@ -21,6 +21,7 @@ COUNTED = (
     "outcomes",
     "labels",
     "assignments",
+    "requests",
 )
 
 

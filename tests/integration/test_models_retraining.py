@@ -319,6 +319,24 @@ def blind(database: Database) -> None:
         cursor.execute("UPDATE model_rollouts SET digest = %s", (digest,))
 
 
+def test_requests_are_done_once_their_task_was_judged(database, mlflow_uri):
+    ask = "INSERT INTO retraining_requests VALUES (gen_random_uuid(), 'objection', 'detect', 'drift')"
+    run_as_owner(database.owner_dsn, ask, ask.replace("objection", "needs"))
+    job.run(dry_run=True)
+    untouched = rows(database, "SELECT DISTINCT state FROM retraining_requests")
+    job.run()
+    run_as_owner(database.owner_dsn, ask)
+    job.run(TASK)
+
+    assert untouched == [{"state": "open"}]
+    done = rows(database, "SELECT task, outcome FROM retraining_requests WHERE state = 'done' ORDER BY done_at, task")
+    assert [(row["task"], row["outcome"]) for row in done] == [
+        ("needs", "not_enough_data"),
+        ("objection", "promoted"),
+        ("objection", "unchanged"),
+    ]
+
+
 def test_a_dry_run_judges_and_publishes_nothing(database, mlflow_uri):
     counts = job.run(dry_run=True)
 
