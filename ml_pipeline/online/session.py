@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.errors import DatabaseError
+from ml_pipeline.errors import BatchRefusedError, DatabaseError
 from ml_pipeline.online import runtime as runtimes
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation
@@ -93,9 +93,12 @@ class Session:
         try:
             found = await self.started().facade.read(read, **parameters)
             return {**shape(**found), "status": "ok", "reason": None}
+        except BatchRefusedError as error:
+            noted, reason = "read_refused", f"Postgres refuses what was asked ({error})"
         except DatabaseError as error:
-            self.started().recorder.note("database_away", where, at=self.now())
-            return {**shape(), "status": "degraded", "reason": str(error)}
+            noted, reason = "database_away", str(error)
+        self.started().recorder.note(noted, where, at=self.now())
+        return {**shape(), "status": "degraded", "reason": reason}
 
     def call_failed(self, where: str, *, is_loss: bool) -> None:
         """Count that a call failed inside; ``is_loss``: with it something offered is lost."""

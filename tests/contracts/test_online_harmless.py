@@ -1,9 +1,12 @@
 """No call raises, whatever it is given; what cannot be recorded is counted by reason."""
 
 import asyncio
+import gc
 import logging
+import weakref
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from unittest.mock import AsyncMock
 from uuid import UUID
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 
 from ml_pipeline import MLPipelineService
 from tests.anything import Colour, Customer, Hostile, Untellable, cyclic, deep, wide
-from tests.online_agent import START, messages, offline_agent, recorded
+from tests.online_agent import NOWHERE, START, messages, offline_agent, recorded
 
 
 def errors(tmp_path):
@@ -144,3 +147,50 @@ async def test_a_service_may_be_made_in_a_running_loop_and_dropped():
     await asyncio.sleep(0)
 
     assert all(service.session.runtime is None for service in services)
+
+
+async def test_a_dropped_service_is_gone_at_once_and_gives_its_spool_away(tmp_path, monkeypatch):
+    gc.disable()
+    try:
+        async with offline_agent(tmp_path, monkeypatch) as service:
+            runtime = service.started()
+            users = runtime.users
+            other = MLPipelineService(dsn=NOWHERE, spool=tmp_path / "spool")
+            await other.track_event("c", "seen", {})
+            while_it_lives = runtime.users
+            gone = weakref.ref(other)
+            del other
+            for _ in range(200):
+                if runtime.users == users:
+                    break
+                await asyncio.sleep(0.01)
+
+            assert gone() is None
+            assert (while_it_lives, runtime.users) == (users + 1, users)
+    finally:
+        gc.enable()
+
+
+async def test_a_part_that_outlives_its_service_goes_on(tmp_path, monkeypatch):
+    async with offline_agent(tmp_path, monkeypatch):
+        tracker = MLPipelineService(dsn=NOWHERE, spool=tmp_path / "spool").event_tracker
+
+        event = await tracker.track_event("seen", {})
+
+    assert event
+
+
+@pytest.mark.parametrize(
+    "name", ["event_tracker", "metrics_aggregator", "feedback_loop", "drift_detector", "model_updater"]
+)
+async def test_every_part_can_be_replaced_by_a_mock(tmp_path, monkeypatch, name):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        monkeypatch.setattr(service, name, AsyncMock())
+        answers = [
+            await service.process_conversation_predictions("c", messages("hi"), {}, {"conversion_probability": 0.4}),
+            await service.get_pattern_insights(),
+            await service.track_event("c", "seen", {}),
+        ]
+
+    assert answers[0]["predictions"] == {"conversion_probability": 0.4}
+    assert answers[1]["status"] == "degraded"
