@@ -1,6 +1,7 @@
 """What an agent's message asks the customer for, in English and Spanish."""
 
 import re
+from functools import cache
 
 from ml_pipeline.online.redaction.said import plain
 
@@ -41,9 +42,7 @@ _NUMBER = r"""
     | \b(?:middle|first|second|last)\ (?:part|half|block)\b | \b(?:primera|segunda|ultima)\ parte\b
 """
 _THINGS = {"birth_date": _BIRTH_DATE, "email": _EMAIL, "name": _NAME, "address": _ADDRESS, "number": _NUMBER}
-_THING = re.compile("|".join(f"(?P<{thing}>{pattern})" for thing, pattern in _THINGS.items()), re.VERBOSE)
-_REQUEST = re.compile(
-    r"""
+_REQUEST = r"""
     \?
     | ^\W*(?:(?:and|so|ok|okay|y|entonces|bueno|perfecto|great|thanks|gracias)\W+)*
       (?:what|which|who|when|where|how|may|can|could|will|would
@@ -55,9 +54,7 @@ _REQUEST = re.compile(
     | \b(?:dime|digame|dame|deme|necesito|quisiera|solicito|confirm[ae]\w+|indiqu?[ae]\w+|deletre\w+|compart[ae]\w+
       |regal[ae]\w+|proporcion\w+|repit\w+|dict[ae]\w+|pas[ae]me|complet[ae])\b
     | \bpor\ favor\b | \bes\ tan\ amable\b
-    """,
-    re.VERBOSE,
-)
+    """
 _OWN = re.compile(r"\b(?:my|our) (?:\w+ )?(?:name|email|number|phone)|\bmi (?:nombre|correo|numero|telefono)")
 _SENTENCE = re.compile(r"[^.?!\n]+[.?!]*")
 MOST_CHARACTERS = 600
@@ -72,10 +69,18 @@ def asked_for(agent_text: str) -> str:
     >>> asked_for("Perfecto. ¿Me regala su correo, por favor?"), asked_for("How many users do you have?")
     ('email', '')
     """
+    thing, request = _patterns()
     asked = ""
     for sentence in _SENTENCE.findall(plain(agent_text[-MOST_CHARACTERS:])):
         told = _OWN.sub(" ", sentence)
-        if _REQUEST.search(told) and (things := [thing.lastgroup or "" for thing in _THING.finditer(told)]):
+        if request.search(told) and (things := [match.lastgroup or "" for match in thing.finditer(told)]):
             # The address of an e-mail is an e-mail; else what is named last is meant.
             asked = "email" if "email" in things else things[-1]
     return asked
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Compiled when first needed: it takes as long as importing the rest."""
+    things = "|".join(f"(?P<{thing}>{pattern})" for thing, pattern in _THINGS.items())
+    return re.compile(things, re.VERBOSE), re.compile(_REQUEST, re.VERBOSE)
