@@ -22,6 +22,8 @@ LONGEST_BODY = 4 << 20
 """No record is longer: a length beyond it is a damaged one."""
 SHORTEST_RECORD = FRAME.size + 60
 """No record is shorter: its body names at least its writer and its sequence."""
+END_BYTES = 64 << 10
+"""How much of each end of a segment is read to learn which sequences it holds."""
 
 _NAME = re.compile(r"([0-9a-f\-]{36})-(\d{8})\.seg")
 
@@ -98,6 +100,19 @@ def scan(data: bytes, start: int = 0) -> Scan:
             at = data.find(MAGIC, at + 1)
     found.end, found.rest = start + position, len(data) - position
     return found
+
+
+def read_bounds(file: int) -> tuple[int, int] | None:
+    """Return the first and the last sequence in an open segment; None where it holds no whole record.
+
+    Where both its ends are sound no more than those is read: a writer that has to make room waits for this.
+    """
+    size = os.fstat(file).st_size
+    head = scan(os.pread(file, END_BYTES, 0))
+    tail = scan(os.pread(file, END_BYTES, max(0, size - END_BYTES)))
+    if not head.records or not tail.records or tail.rest:
+        head = tail = scan(os.pread(file, size, 0))
+    return (head.records[0][0], tail.records[-1][0]) if head.records else None
 
 
 def torn_through(data: bytes, last: int) -> int:

@@ -113,6 +113,7 @@ class Spool:
             for old in retired:
                 self._retired.remove(old)
                 old.close()
+                self._can_drop = True
 
     def finish(self) -> None:
         """Let this writer end; the next ``write`` is another's. ``sync`` gives its last segment away."""
@@ -165,7 +166,10 @@ class Spool:
         self._can_drop = True
 
     def _make_room(self, needed: int) -> bool:
-        """Drop the oldest segments until ``needed`` bytes fit. Once none is left, none is looked for until measured."""
+        """Drop the oldest segments until ``needed`` bytes fit.
+
+        Once there is none left to drop, none is looked for until one was given away or the folder was measured.
+        """
         if not (self._drops_oldest and self._can_drop):
             return False
         self._measure()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.online.segments import SegmentName, list_segments, open_segment, scan
+from ml_pipeline.online.segments import SegmentName, list_segments, open_segment, read_bounds
 
 log = logging.getLogger(__name__)
 
@@ -91,14 +91,14 @@ def _drop(folder: Path, name: SegmentName) -> int:
     file, is_finished = open_segment(path)
     try:
         size = os.fstat(file).st_size
-        found = scan(os.pread(file, size, 0)) if is_finished else None
-        if not found or not found.records:
+        bounds = read_bounds(file) if is_finished else None
+        if not bounds:
             return 0
         before = [
             each for each in list_tombstones(folder) if (each.writer, each.number + 1) == (name.writer, name.number)
         ]
-        first = before[0].first if before else found.records[0][0]
-        tombstone = Tombstone(name.writer, name.number, first, found.records[-1][0])
+        first = before[0].first if before else bounds[0]
+        tombstone = Tombstone(name.writer, name.number, first, bounds[1])
         path.rename(folder / str(tombstone))
         os.truncate(folder / str(tombstone), 0)
     finally:

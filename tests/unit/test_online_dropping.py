@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online.segments import SegmentName, list_segments, scan
+from ml_pipeline.online.segments import SegmentName, frame, list_segments, read_bounds, scan
 from ml_pipeline.online.shipping import Shipper
 from ml_pipeline.online.spool import Spool
 from ml_pipeline.online.tombstones import Tombstone, count_dropped, drop_oldest, list_spooled, list_tombstones
@@ -215,6 +215,31 @@ def test_a_segment_dropped_under_the_shippers_eyes_is_told_before_what_follows_i
     assert before == []
     assert account.dropped > 0
     assert (account.stored + account.dropped, account.quarantined) == (200, 0)
+
+
+@pytest.mark.parametrize("length", [10, 5_000, 200_000])
+@pytest.mark.parametrize("how", ["sound", "torn", "damaged"])
+def test_the_ends_of_a_segment_say_which_sequences_it_holds(tmp_path, length, how):
+    data = bytearray(b"".join(frame(sequence, b"x" * length) for sequence in range(11, 41)))
+    if how == "torn":
+        del data[-3:]
+    elif how == "damaged":
+        data[-3] ^= 1
+    path = tmp_path / "segment"
+    path.write_bytes(data)
+
+    with path.open("rb") as file:
+        bounds = read_bounds(file.fileno())
+
+    assert bounds == (11, 40 if how == "sound" else 39)
+
+
+def test_a_segment_without_a_whole_record_has_no_bounds(tmp_path):
+    path = tmp_path / "segment"
+    path.write_bytes(frame(1, b"x" * 100)[:-1])
+
+    with path.open("rb") as file:
+        assert read_bounds(file.fileno()) is None
 
 
 def test_a_tombstone_is_read_back_from_its_name():
