@@ -191,7 +191,9 @@ class LangfuseSdk(Nothing):
 
 
 class Insert(Nothing):
-    """A psycopg2 INSERT into the log's own table, a transaction each, which like us does not wait for the disk."""
+    """A psycopg2 INSERT into the log's own table, a transaction each."""
+
+    IS_SYNCED = True
 
     STATEMENT = """
         INSERT INTO ml_tracking_events
@@ -206,7 +208,7 @@ class Insert(Nothing):
         connection = psycopg2.connect(place.owner_dsn)
         connection.autocommit = True
         self._cursor = connection.cursor()
-        self._cursor.execute("SET synchronous_commit TO off")
+        self._cursor.execute("SET synchronous_commit TO %s", ("on" if self.IS_SYNCED else "off",))
         self._cursor.execute("SELECT ensure_day_partition('ml_tracking_events', %s)", (datetime.now(UTC).date(),))
         self._execute = self._cursor.execute
 
@@ -219,6 +221,12 @@ class Insert(Nothing):
         self._execute(self.STATEMENT, prepared)
 
 
+class UnsyncedInsert(Insert):
+    """An INSERT that, as our recorder, leaves it to others to wait for the disk."""
+
+    IS_SYNCED = False
+
+
 CONTENDERS: dict[str, Callable[[Place], Contender]] = {
     "nothing": Nothing,
     "encoder": Encoder,
@@ -229,4 +237,5 @@ CONTENDERS: dict[str, Callable[[Place], Contender]] = {
     "posthog": PostHog,
     "langfuse": LangfuseSdk,
     "insert": Insert,
+    "insert_unsynced": UnsyncedInsert,
 }

@@ -12,7 +12,7 @@ from benchmarks.percentiles import percentile
 from benchmarks.said import said
 
 ROUNDS = 9
-BLOCK = dict.fromkeys(CONTENDERS, 2_000) | {"insert": 200, "langfuse": 500, "posthog": 1_000}
+BLOCK = dict.fromkeys(CONTENDERS, 2_000) | {"insert": 200, "insert_unsynced": 200, "langfuse": 500, "posthog": 1_000}
 QUANTILES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999}
 
 Figures = dict[str, dict[str, list[float]]]
