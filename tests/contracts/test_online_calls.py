@@ -2,8 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from unittest.mock import MagicMock
+from uuid import UUID
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ml_pipeline.online.ids import EPOCH, conversation_uuid
@@ -420,3 +423,103 @@ async def test_a_source_stands_on_its_events(tmp_path, monkeypatch):
         await service.track_event("c", "seen", {})
 
     assert recorded(tmp_path)[0]["source"] == "persuasionforgood"
+
+
+async def test_what_predictions_hold_beside_the_tasks_is_kept_once_a_turn_under_the_tracking_id(tmp_path, monkeypatch):
+    given = {**ANSWER, "recommended_actions": ["call ana@mail.mx"], "model": "gpt"}
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        for length in (1, 1, 3):
+            result = await service.process_conversation_predictions("c", messages("a", "b", "c")[:length], {}, given)
+
+    lines = recorded(tmp_path, "answer")
+    assert [line["data"]["turn"] for line in lines] == [0, 2]
+    assert lines[1]["data"]["rest"] == {"recommended_actions": ["call <EMAIL>"], "model": "gpt"}
+    assert lines[1]["id"] == result["tracking_id"]
+
+
+@pytest.mark.parametrize(
+    ("part", "call"), [("event_tracker", "track_prediction_event"), ("drift_detector", "track_prediction")]
+)
+async def test_a_prediction_reported_to_any_part_is_the_same_prediction(tmp_path, monkeypatch, part, call):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        first = await service.track_prediction("c", "objection", ANSWER["objections"])
+        again = await getattr(getattr(service, part), call)("c", "objection", ANSWER["objections"], None, {"turn": 0})
+
+    assert first == again
+    assert len(recorded(tmp_path, "prediction")) == 1
+
+
+async def test_an_outcome_reported_to_any_part_is_the_same_outcome(tmp_path, monkeypatch):
+    told = ("c", "completed", {"conversion_value": 5})
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.record_conversation_outcome(*told)
+        events = {
+            await service.event_tracker.track_outcome_event(*told),
+            await service.feedback_loop.queue_outcome(*told),
+        }
+
+    (line,) = recorded(tmp_path)
+    assert events == {line["id"]}
+
+
+async def test_a_figure_of_the_agents_own_and_an_experiments_event_are_kept_as_told(tmp_path, monkeypatch):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.metrics_aggregator.record_metric("handoffs", np.int64(3), {"team": "a"}, "c")
+        await service.event_tracker.track_experiment_event("c", "greeting", "warm", "smile", {"seconds": 4})
+
+    metric, experiment = recorded(tmp_path)
+    assert (metric["event_type"], metric["client_id"]) == ("metric", "c")
+    assert metric["data"] == {"metric": "handoffs", "value": 3, "tags": {"team": "a"}}
+    assert experiment["event_type"] == "experiment"
+    assert experiment["data"] == {
+        "experiment": "greeting", "variant": "warm", "event": "smile", "details": {"seconds": 4},
+    }  # fmt: skip
+
+
+async def test_a_request_for_retraining_is_on_disk_before_the_call_returns(tmp_path, monkeypatch):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        answer = await service.model_updater.queue_update("objections", "mail ana@mail.mx: it fails", "urgent")
+        (line,) = recorded(tmp_path)
+
+    assert answer == {
+        "status": "queued", "reason": None, "request_id": line["id"], "task": "objection", "priority": "normal",
+    }  # fmt: skip
+    assert line["event_type"] == "retraining_request"
+    assert line["data"] == {
+        "task": "objection", "mode": "anticipate", "reason": "mail <EMAIL>: it fails", "priority": "normal",
+    }  # fmt: skip
+
+
+async def test_a_price_told_as_text_is_a_figure_whatever_is_masked(tmp_path, monkeypatch):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.record_conversation_outcome("c", "completed", {"conversion_value": "27000", "tier": "GOLD"})
+        await service.record_conversation_outcome("d", "completed", {"conversion_value": "a lot", "at": START})
+
+    first, second = (line["data"] for line in recorded(tmp_path))
+    assert (first["conversion_value"], first["tier_selected"], first["metrics"]) == (27000.0, "GOLD", {})
+    assert (second["conversion_value"], second["metrics"]) == (None, {"conversion_value": "a lot"})
+
+
+@pytest.mark.parametrize(
+    ("given", "client_id"),
+    [(7, "7"), (7.0, "7"), (np.int64(7), "7"), (np.str_("c"), "c"), (b"c", "c"), (" c ", "c"), (UUID(int=7), None)],
+)
+async def test_a_conversation_id_is_known_in_whatever_form_it_comes(tmp_path, monkeypatch, given, client_id):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.track_event(given, "seen", {})
+
+    (line,) = recorded(tmp_path)
+    assert line.get("client_id") == client_id
+    assert line["conversation_id"] == conversation_uuid(client_id or str(UUID(int=7)))
+
+
+@pytest.mark.parametrize("given", [None, "", "  ", float("nan"), pd.NaT, pd.NA, True, object(), MagicMock(), {}, ["c"]])
+async def test_what_is_no_conversation_id_is_refused_and_counted(tmp_path, monkeypatch, given):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        event = await service.track_prediction(given, "conversion", {"probability": 0.5})
+        metrics = await service.get_ml_pipeline_metrics()
+
+    assert event is None
+    assert metrics["buffers"]["refused"] == {"missing_conversation_id": 1}

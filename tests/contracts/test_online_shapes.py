@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum, StrEnum
 from typing import Any
+from unittest.mock import AsyncMock, MagicMock
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from pydantic import BaseModel
 
 from ml_pipeline.online.reshape import replace_answer
 from ml_pipeline.online.shapes import Answer, find_section, read_section
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION, Mode, Task, TaskKind
+from tests.anything import ANYTHING, Hostile
 from tests.online_agent import messages, offline_agent, recorded
 
 
@@ -223,3 +226,54 @@ async def test_a_task_that_failed_leaves_the_others_standing(tmp_path, monkeypat
     by_task = {line["data"]["task"]: line["data"] for line in recorded(tmp_path, "prediction")}
     assert by_task["objection"]["error"] == "timeout"
     assert by_task["conversion"]["probabilities"] == {"sold": 0.3}
+
+
+@pytest.mark.parametrize(
+    ("section", "verdict"),
+    [({"will_convert": None, "probability": 0.8}, True), ({"will_convert": "no", "probability": 0.8}, False),
+     ({"will_convert": np.bool_(True), "probability": 0.2}, True)],
+)  # fmt: skip
+def test_a_verdict_is_read_in_whatever_form_it_comes_and_none_is_none(section, verdict):
+    answer = read(section, CONVERSION)
+
+    assert bool(answer.labels) is verdict
+
+
+@pytest.mark.parametrize("figure", [MagicMock(), AsyncMock(), object(), [0.7], None, pd.NaT, "soon"])
+def test_a_mock_is_no_figure(figure):
+    answer = read_section({"probability": figure}, CONVERSION, lambda reason: None)
+
+    assert answer is None
+
+
+def test_one_broken_item_costs_no_other():
+    noted: list[str] = []
+    broken = {"type": Hostile(), "confidence": Hostile()}
+
+    answer = read_section({"objections": [broken, ["price", 0.7]]}, OBJECTION, noted.append)
+
+    assert answer is not None
+    assert answer.labels == ("price",)
+    assert noted == ["unreadable_item"]
+
+
+@pytest.mark.parametrize("error", [None, False, "", float("nan"), [], {}])
+async def test_an_error_that_says_nothing_is_none(tmp_path, monkeypatch, error):
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        result = await service.process_conversation_predictions(
+            "c", messages("hi"), {}, {"error": error, "conversion_probability": 0.3}
+        )
+
+    assert result["served_by"] == {"conversion": "caller"}
+
+
+@pytest.mark.parametrize("name", ["hostile", "lying dict", "hostile in a list", "hostile in a dict"])
+def test_our_answer_replaces_even_what_cannot_be_read(name):
+    answer = Answer({label: 0.6 if label == "pricing" else 0.1 for label in NEEDS.labels}, ("pricing",))
+
+    changed = replace_answer({"needs": ANYTHING[name](), "extra": 1}, NEEDS, answer)
+
+    section = changed["needs"]
+    listed = section if isinstance(section, list) else section["needs"]
+    assert listed == [{"type": "pricing", "confidence": 0.6}]
+    assert changed["extra"] == 1
