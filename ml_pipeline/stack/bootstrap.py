@@ -112,7 +112,7 @@ def make_interpreter() -> None:
     """Make ``.venv`` with the Python that runs this script, unless one stands that can be used."""
     named = os.environ.get("PYTHON")
     standing = version(PYTHON)
-    if standing and (not named or standing == sys.version_info[:2]):
+    if standing and not is_made_by_uv() and (not named or standing == sys.version_info[:2]):
         return
     say(f"[1/3] Python {sys.version.split()[0]} -> .venv")
     shutil.rmtree(VENV, ignore_errors=True)
@@ -120,6 +120,12 @@ def make_interpreter() -> None:
         sys.executable, "-m", "venv", str(VENV),
         remedy="install the venv module (Debian: apt-get install python3-venv) or name another Python by PYTHON=",
     )  # fmt: skip
+
+
+def is_made_by_uv() -> bool:
+    """Tell whether uv made ``.venv``: ``uv pip sync`` would then remove pip and uv from under itself."""
+    lines = (VENV / "pyvenv.cfg").read_text(encoding="utf-8").splitlines() if (VENV / "pyvenv.cfg").is_file() else []
+    return any(line.split("=")[0].strip() == "uv" for line in lines)
 
 
 def install(level: str) -> None:

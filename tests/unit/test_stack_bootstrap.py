@@ -92,6 +92,15 @@ def test_the_second_time_says_and_does_nothing(checkout: Path):
     assert bootstrap.STAMP.stat().st_mtime_ns == before
 
 
+def test_an_environment_that_uv_made_is_made_anew(checkout: Path):
+    (checkout / ".venv/pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.13.9\n", encoding="utf-8")
+
+    bootstrap.make_interpreter()
+
+    assert not bootstrap.is_made_by_uv()
+    assert bootstrap.version(bootstrap.PYTHON) == sys.version_info[:2]
+
+
 def test_python_3_10_alone_is_refused_with_its_version_and_the_remedy(checkout: Path, tmp_path: Path):
     programs = tmp_path / "bin"
     programs.mkdir()
