@@ -43,11 +43,11 @@ class Runtime:
 
     def close(self) -> None:
         """Give the spool away and end the threads; the shipper goes on until all is in Postgres."""
-        self.recorder.close()
         if self.loading.ident:
             self.loading.join()
         self.policy.stop()
         self.facade.close()
+        self.recorder.close()  # last: what the others noted until now would open it again
         self.launcher.ensure()
         self.launcher.wait(SHIPPER_END_SECONDS)
 
