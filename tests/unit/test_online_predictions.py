@@ -1,12 +1,14 @@
 """Whose answer goes back to the caller, and what a turn costs that came after many."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from ml_pipeline.online.conversations import MOST_REMEMBERED_PREDICTIONS, Conversations
-from ml_pipeline.online.features import Heard, feature_digest, feature_row
+from ml_pipeline.online.features import FeatureRow, Heard, feature_digest, feature_row
 from ml_pipeline.online.policy import Model, ModelEntry, Policy
 from ml_pipeline.online.shapes import Answer
 from tests.online_agent import offline_agent, recorded
@@ -26,8 +28,8 @@ class FakePredictor:
     """Answers one label with .9; ``do`` comes first."""
 
     label: str
-    do: object = lambda: None
-    rows: list = field(default_factory=list)
+    do: Callable[[], None] = lambda: None
+    rows: list[FeatureRow] = field(default_factory=list)
 
     def predict(self, row):
         self.rows.append(row)
@@ -35,7 +37,7 @@ class FakePredictor:
         return Answer({self.label: 0.9}, (self.label,))
 
 
-def model(task, predictor=None, state="champion", number=1):
+def model(task: str, predictor: Any = None, state: str = "champion", number: int = 1) -> Model:
     entry = ModelEntry(task, MODES[task], f"{task}.{MODES[task]}/{number}", state, 1.0, f"{task}{number}")
     return Model(entry, predictor or FakePredictor(LABELS[task]))
 
@@ -167,7 +169,7 @@ async def test_a_conversation_that_was_forgotten_is_read_again_and_makes_the_sam
 
 def _uuid_of(tmp_path, turns):
     """The conversation of ``turns`` turns."""
-    by_conversation = {}
+    by_conversation: dict[str, set[int]] = {}
     for line in recorded(tmp_path, "turn"):
         by_conversation.setdefault(line["conversation_id"], set()).add(line["data"]["turn"])
     return next(uuid for uuid, heard in by_conversation.items() if len(heard) == turns)
@@ -187,7 +189,12 @@ async def test_an_earlier_turn_asked_for_again_has_the_row_it_had(service):
 async def test_a_turn_costs_what_is_new_however_many_came_before(service, monkeypatch):
     heard = []
     add = Heard.add
-    monkeypatch.setattr(Heard, "add", lambda self, *said: (heard.append(said), add(self, *said)))
+
+    def counted(self, role, content):
+        heard.append(content)
+        add(self, role, content)
+
+    monkeypatch.setattr(Heard, "add", counted)
     obey(service, model("objection"), model("needs"), model("conversion"))
 
     for turns in range(1, 61):
