@@ -39,7 +39,8 @@ class FakePredictor:
 
 def model(task: str, predictor: Any = None, state: str = "champion", number: int = 1) -> Model:
     entry = ModelEntry(task, MODES[task], f"{task}.{MODES[task]}/{number}", state, 1.0, f"{task}{number}")
-    return Model(entry, predictor or FakePredictor(LABELS[task]))
+    answers: Any = predictor or FakePredictor(LABELS[task])
+    return Model(entry, answers)
 
 
 def fails():
