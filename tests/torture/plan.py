@@ -97,7 +97,7 @@ _CHANCE_OF_DATABASE = {
     "the database is away": 0.0,
     "the database holds a batch up, and its shipper is killed": 1.0,
     # Damage finds more where nothing is shipped yet.
-    "bytes of dead writers are damaged": 0.3,
+    "bytes of dead writers are damaged": 0.1,
     "bytes of living writers are damaged": 0.3,
 }
 _DISKS: dict[str, Disk] = {
