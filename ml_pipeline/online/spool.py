@@ -1,5 +1,6 @@
 """The spool: a folder on a local disk where records wait until Postgres has them. This is its writing side."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -128,9 +129,11 @@ class Spool:
         self.sync()
 
     def measure(self) -> None:
-        """See how many bytes the folder holds; the shipper takes some away."""
+        """See how many bytes the folder holds, of which the shipper takes away, and whether our segment is there."""
+        used = _segment_bytes(self.folder)
         with self._lock:
-            self._measure()
+            self._used_bytes = used
+            self._can_drop = True
             if self._segment and self._segment.is_removed():
                 log.error("spool.removed segment=%s: somebody else deleted what was written", self._segment.name)
                 self._retired.append(self._segment)
@@ -153,18 +156,6 @@ class Spool:
         self._lock = threading.Lock()
         self._begin()
 
-    def _measure(self) -> None:
-        used = 0
-        try:
-            with os.scandir(self.folder) as entries:
-                for entry in entries:
-                    if entry.name.endswith(".seg"):
-                        used += _size(entry)
-        except OSError:
-            return
-        self._used_bytes = used
-        self._can_drop = True
-
     def _make_room(self, needed: int) -> bool:
         """Drop the oldest segments until ``needed`` bytes fit.
 
@@ -172,7 +163,7 @@ class Spool:
         """
         if not (self._drops_oldest and self._can_drop):
             return False
-        self._measure()
+        self._used_bytes = _segment_bytes(self.folder)
         while self._used_bytes + needed > self.max_bytes:
             try:
                 freed = drop_oldest(self.folder)
@@ -228,6 +219,13 @@ class Spool:
 
 def _reason(error: OSError) -> str:
     return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "spool_unusable"
+
+
+def _segment_bytes(folder: Path) -> int:
+    """Return how many bytes the segments of ``folder`` take; 0 where it cannot be read."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sum(_size(entry) for entry in entries if entry.name.endswith(".seg"))
+    return 0
 
 
 def _size(entry: os.DirEntry[str]) -> int:
