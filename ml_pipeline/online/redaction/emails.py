@@ -115,30 +115,34 @@ def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:
     numbers = lexicon(hint.language).all_words
     first = at
     for place in range(at - 1, max(done, at - MOST_WORDS_BEFORE) - 1, -1):
-        word = said.words[place]
-        is_joint = word.plain in _JOINTS
-        beside_joint = first < at and said.words[first].plain in _JOINTS
-        if word.kind == MARK and not (is_joint or _is_pause(said, place)):
+        if _ends_local(said, place):
             break
-        if word.plain in SENTENCE_ENDS and not (said.is_tight(place) and said.is_tight(place + 1)):
-            break
-        is_part = (
-            is_joint
-            or beside_joint
-            or word.kind == DIGITS
-            or word.plain in numbers
-            or _is_spelt(said, place, first if first < at else place - 1)
-            or (word.plain in _INNER_WORDS and first < at and place > done and _is_name_like(said, place - 1))
-            or _is_name_like(said, place)
-            or (first == at and word.plain not in _NEVER_LOCAL and word.kind == WORD)
-        )
-        if is_part:
+        if said.words[place].plain in numbers or _is_of_local(said, place, done, first if first < at else None):
             first = place
-        elif word.plain not in HESITATIONS and not _is_pause(said, place):
+        elif said.words[place].plain not in HESITATIONS and not _is_pause(said, place):
             break
     while first < at and said.words[first].plain in _JOINTS:
         first += 1
     return first
+
+
+def _ends_local(said: Said, at: int) -> bool:
+    word = said.words[at]
+    if word.plain in SENTENCE_ENDS:
+        return not (said.is_tight(at) and said.is_tight(at + 1))
+    return word.kind == MARK and word.plain not in _JOINTS and not _is_pause(said, at)
+
+
+def _is_of_local(said: Said, at: int, done: int, right: int | None) -> bool:
+    """Whether word ``at`` belongs to the part before the at sign, of which word ``right``, if any, has been read."""
+    word = said.words[at]
+    if word.plain in _JOINTS or word.kind == DIGITS or _is_name_like(said, at):
+        return True
+    if right is None:
+        is_word = word.kind == WORD and word.plain not in _NEVER_LOCAL
+        return is_word or _is_spelt(said, at, at - 1)
+    is_inner = word.plain in _INNER_WORDS and at > done and _is_name_like(said, at - 1)
+    return said.words[right].plain in _JOINTS or is_inner or _is_spelt(said, at, right)
 
 
 def _is_spelt(said: Said, at: int, beside: int) -> bool:
