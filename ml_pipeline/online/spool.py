@@ -1,6 +1,5 @@
 """The spool: a folder on a local disk where records wait until Postgres has them. This is its writing side."""
 
-import contextlib
 import errno
 import logging
 import os
@@ -130,9 +129,9 @@ class Spool:
 
     def measure(self) -> None:
         """See how many bytes the folder holds, of which the shipper takes away, and whether our segment is there."""
-        used = _segment_bytes(self.folder)
+        used = _folder_bytes(self.folder)
         with self._lock:
-            self._used_bytes = used
+            self._used_bytes = self._used_bytes if used is None else used
             self._can_drop = True
             if self._segment and self._segment.is_removed():
                 log.error("spool.removed segment=%s: somebody else deleted what was written", self._segment.name)
@@ -163,7 +162,7 @@ class Spool:
         """
         if not (self._drops_oldest and self._can_drop):
             return False
-        self._used_bytes = _segment_bytes(self.folder)
+        self._used_bytes = _folder_bytes(self.folder) or self._used_bytes
         while self._used_bytes + needed > self.max_bytes:
             try:
                 freed = drop_oldest(self.folder)
@@ -221,11 +220,13 @@ def _reason(error: OSError) -> str:
     return "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) else "spool_unusable"
 
 
-def _segment_bytes(folder: Path) -> int:
-    """Return how many bytes the segments of ``folder`` take; 0 where it cannot be read."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        return sum(_size(entry) for entry in entries if entry.name.endswith(".seg"))
-    return 0
+def _folder_bytes(folder: Path) -> int | None:
+    """Return how many bytes the segments of ``folder`` take; None where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sum(_size(entry) for entry in entries if entry.name.endswith(".seg"))
+    except OSError:
+        return None
 
 
 def _size(entry: os.DirEntry[str]) -> int:

@@ -131,7 +131,8 @@ def test_of_several_writers_the_oldest_segment_of_all_goes_first(tmp_path):
 @given(st.lists(st.sampled_from(["write", "drop", "ship", "die before the count", "die after the count"]), max_size=25))
 def test_dropping_and_shipping_in_any_order_and_with_any_death_counts_each_record_once(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("spool")
-    spool = Spool(folder, MAX_BYTES)
+    spool = Spool(folder, 1 << 20)
+    spool._segment_bytes = 4_096
     door = DyingDoor()
     for step in [*steps, "write", "ship"]:
         if step == "write":
