@@ -206,9 +206,12 @@ def pattern_insights(connection: Any, *, learnt_since: datetime, since: datetime
 
 
 def conversation_insights(connection: Any, *, conversation_id: str) -> Found:
+    span = _rows(connection, "conversation_span", conversation_id=conversation_id)
+    if not span:
+        return {}
     return {
-        "answers": _rows(connection, "conversation_answers", conversation_id=conversation_id),
-        "actions": _rows(connection, "conversation_actions", conversation_id=conversation_id),
+        "answers": _rows(connection, "conversation_answers", conversation_id=conversation_id, **span[0]),
+        "actions": _rows(connection, "conversation_actions", conversation_id=conversation_id, **span[0]),
         "arms": _rows(connection, "conversation_arms", conversation_id=conversation_id, most=MOST_ROWS),
     }
 

@@ -161,34 +161,27 @@ FROM facade_decisions
 ORDER BY decided_at DESC, decision
 LIMIT :most;
 
--- name: conversation_answers(conversation_id)
--- What was served last, per task. The conversation's own time bounds the partitions that are read.
-SELECT DISTINCT ON (p.task) p.task, p.version, p.probabilities, p.labels
-FROM facade_conversations AS c
-CROSS JOIN LATERAL (
-    SELECT task, mode, version, turn, probabilities, labels
-    FROM facade_predictions AS p
-    WHERE p.conversation_id = c.conversation_id AND p.is_served
-      AND p.at >= c.started_at - interval '1 day' AND p.at < c.last_event_at + interval '1 day'
-    OFFSET 0
-) AS p
-WHERE c.conversation_id = :conversation_id::uuid
-ORDER BY p.task, p.turn DESC, p.mode;
+-- name: conversation_span(conversation_id)
+-- Its time, a day around it: bounds the partitions that the next two open.
+SELECT started_at - interval '1 day' AS low, last_event_at + interval '1 day' AS high
+FROM facade_conversations
+WHERE conversation_id = :conversation_id::uuid;
 
--- name: conversation_actions(conversation_id)
+-- name: conversation_answers(conversation_id, low, high)
+-- What was served last, per task.
+SELECT DISTINCT ON (task) task, version, probabilities, labels
+FROM facade_predictions
+WHERE conversation_id = :conversation_id::uuid AND is_served AND at >= :low AND at < :high
+ORDER BY task, turn DESC, mode;
+
+-- name: conversation_actions(conversation_id, low, high)
 -- What the caller recommended last.
-SELECT e.data #> '{rest,recommended_actions}' AS actions
-FROM facade_conversations AS c
-CROSS JOIN LATERAL (
-    SELECT id, data
-    FROM facade_events AS e
-    WHERE e.conversation_id = c.conversation_id AND e.event_type = 'answer'
-      AND e.id >= uuid_floor(c.started_at - interval '1 day') AND e.id < uuid_floor(c.last_event_at + interval '1 day')
-    OFFSET 0
-) AS e
-WHERE c.conversation_id = :conversation_id::uuid
-  AND jsonb_typeof(e.data #> '{rest,recommended_actions}') = 'array'
-ORDER BY e.id DESC
+SELECT data #> '{rest,recommended_actions}' AS actions
+FROM facade_events
+WHERE conversation_id = :conversation_id::uuid AND event_type = 'answer'
+  AND id >= uuid_floor(:low::timestamptz) AND id < uuid_floor(:high::timestamptz)
+  AND jsonb_typeof(data #> '{rest,recommended_actions}') = 'array'
+ORDER BY id DESC
 LIMIT 1;
 
 -- name: conversation_arms(conversation_id, most)
