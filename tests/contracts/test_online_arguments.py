@@ -152,13 +152,12 @@ def conserved(service: MLPipelineService, folder: Any) -> bool:
 @pytest.mark.parametrize(("call", "place"), PLACES, ids=[f"{call}-{place}" for call, place in PLACES])
 async def test_no_argument_of_any_call_raises(tmp_path, monkeypatch, call, place):
     async with offline_agent(tmp_path, monkeypatch) as service:
-        for name, make in ANYTHING.items():
-            arguments = {**sound(call), place: make()}
-            answers = [await method(service, call)(**arguments)]
-            if call != "record_feedback":
-                answers.append(await method(service, call)(*{**sound(call), place: make()}.values()))
+        for at, (name, make) in enumerate(ANYTHING.items()):
+            given = {**sound(call), place: make()}
+            is_by_place = at % 2 and call != "record_feedback"
+            answer = await (method(service, call)(*given.values()) if is_by_place else method(service, call)(**given))
 
-            assert all(is_sound_answer(call, answer) for answer in answers), (name, answers)
+            assert is_sound_answer(call, answer), name
 
         assert conserved(service, tmp_path)
 
