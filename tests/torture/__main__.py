@@ -1,6 +1,7 @@
 """``make torture``: rounds one after another, a line each; ends with 1 where a rule was broken."""
 
 import argparse
+import signal
 import sys
 import time
 from collections import Counter
@@ -19,6 +20,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=100, help="of the first round; the others follow")
     parser.add_argument("--rounds", type=int, default=300)
     given = parser.parse_args()
+    # Ended from outside, it still takes its server and agents along.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     began = time.monotonic()
     sums: Counter[str] = Counter()
     with stand() as server:
