@@ -56,7 +56,7 @@ async def test_what_is_told_again_after_the_clock_jumped_back_is_the_same(tmp_pa
     ]
 
 
-@pytest.mark.parametrize("told", [None, "noon", 1 / 3, object()], ids=str)
+@pytest.mark.parametrize("told", [None, "noon", 1 / 3, object()], ids=["none", "a word", "a number", "an object"])
 async def test_a_clock_that_tells_no_time_is_not_asked_twice(tmp_path, monkeypatch, told):
     async with offline_agent(tmp_path, monkeypatch) as service:
         service.session.clock = lambda: told
