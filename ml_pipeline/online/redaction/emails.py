@@ -27,7 +27,8 @@ _PROVIDERS = words(
 )
 _ENDINGS = words(
     """
-    com mx es net org edu us io co info biz gob gov ar cl pe uk fr de eu cat me ai dev app coop tv
+    com mx es net org edu us io co info biz gob gov ar cl pe uk fr de eu cat gal eus me ai dev app coop tv ca au nz pt br ch nl ie xyz pro shop store
+    online site tech agency studio design law cloud digital media group works email space
     """
 )
 _INNER_WORDS = words(

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ml_pipeline.online.redaction.said import Said
+from ml_pipeline.online.redaction.said import Said, words
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
 # What introduces a name and hardly anything else.
@@ -15,17 +15,30 @@ _SURE = (
     "|first name|last name is|last name's|last name|surname is|surname|maiden name is|middle name is|middle name"
     "|under the name|under the name of|in the name of|on behalf of|cardholder is|cardholder|everyone calls me"
     "|everybody calls me|people call me|they call me|you can call me|just call me|ask for|i go by|goes by"
+    "|se llama|te llama|se llamaba|named|by the name of|account holder is|contact person is|attn"
+    "|make it out to|made out to|registered to|a la atencion de|preguntar por|preguntas por|pregunten por"
     "|mr|mrs|ms|mister|sr|sra|srta|senora|senorita|don|dona"
 )
 # What introduces a name or anything else: only what is known or written as a name counts behind it.
 _DOUBTFUL = (
     "soy|yo soy|habla|aqui habla|aqui|con|es|i am|i'm|im|this is|it's|its|it is|call me|here is|i'm called|hi|hello"
-    "|hola|gracias|thanks|thank you|senor|mi esposo|mi esposa|mi marido|mi hijo|mi hija|mi hermano|mi hermana|mi mama"
-    "|mi papa|mi amigo|mi amiga|my husband|my wife|my son|my daughter|my brother|my sister|my mom|my dad|my friend"
+    "|hola|gracias|thanks|thank you|senor|put it under|asking for|it's under|book it under|under|speak to|speaking with|talk to"
+    "|it's me|put|for|with|digame|dime|ponme|ponle|te llama|te hablo|para|por|pues"
 )
 _SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
 _FILLING = HESITATIONS | frozenset({",", ":", "es", "is", "'"})
 _ASKING = frozenset({"quien", "que", "como", "cual", "se", "no", "what", "who", "which", "not", "whose"})
+KIN = words(
+    """
+    husband wife son daughter brother sister mom dad mother father friend partner boss nephew niece cousin uncle aunt
+    boyfriend girlfriend fiance fiancee roommate neighbor assistant coworker colleague manager esposo esposa marido
+    mujer hijo hija hermano hermana mama papa madre padre amigo amiga socio socia jefe jefa sobrino sobrina primo prima
+    cunado cunada suegro suegra yerno nuera abuelo abuela tio tia nieto nieta vecino vecina novio novia companero
+    companera
+    """
+)
+"""Behind "my" and one of these a name may follow."""
+OWNERS = words("my our his her their mi mis su sus tu nuestro nuestra el la un una")
 CLOSERS = frozenset({"speaking", "calling", "here"})
 
 
@@ -37,7 +50,7 @@ def _by_first_word(phrases: str) -> dict[str, list[list[str]]]:
 
 
 _SURE_PHRASES, _DOUBTFUL_PHRASES = _by_first_word(_SURE), _by_first_word(_DOUBTFUL)
-INTRODUCERS = frozenset({*_SURE_PHRASES, *_DOUBTFUL_PHRASES, "speaking"})
+INTRODUCERS = frozenset({*_SURE_PHRASES, *_DOUBTFUL_PHRASES, *KIN, "speaking"})
 
 
 class Introduction(NamedTuple):
@@ -52,6 +65,10 @@ class Introduction(NamedTuple):
         return self.phrase in _SELF
 
     @property
+    def tells_kin(self) -> bool:
+        return self.phrase == "kin"
+
+    @property
     def is_this(self) -> bool:
         return self.phrase == "this is"
 
@@ -64,6 +81,8 @@ def introduction_at(said: Said, at: int) -> Introduction | None:
             end = at + len(phrase)
             if plains[at:end] == phrase and not _is_asked(said, at):
                 return Introduction(_skip_filling(said, end), is_sure, " ".join(phrase))
+    if plains[at] in KIN and at and plains[at - 1] in OWNERS:
+        return Introduction(_skip_filling(said, at + 1), False, "kin")
     return None
 
 

@@ -1,6 +1,6 @@
 """Letters as they are spelt out loud."""
 
-from ml_pipeline.online.redaction.said import WORD, Said, words
+from ml_pipeline.online.redaction.said import WORD, Said, phrases, words
 
 LETTER_NAMES = {
     "be": "b", "ce": "c", "efe": "f", "ge": "g", "hache": "h", "jota": "j", "ka": "k", "ele": "l", "eme": "m",
@@ -18,6 +18,12 @@ SURE_LETTER_NAMES = words(
 LETTERS_THAT_ARE_WORDS = frozenset("aeiouy")
 
 
+_BEFORE_LETTERS = words("double doble capital mayuscula")
+_LETTERS_OF_TWO_WORDS = phrases(
+    "i griega | i latina | uve doble | ve doble | be larga | be grande | ve chica | ve corta"
+)
+_EXPLAINING = sorted(phrases("as in | for | like | like in | de | como | como en | como de"), key=len, reverse=True)
+_SAME_SOUND = {"b": "bv", "v": "bv", "y": "yi", "i": "iy", "c": "ck", "k": "ck"}
 SURE_LETTERS = SURE_LETTER_NAMES | (frozenset("abcdefghijklmnopqrstuvwxyz") - LETTERS_THAT_ARE_WORDS)
 
 
@@ -38,6 +44,34 @@ def is_surely_letter(said: Said, at: int) -> bool:
     return word.plain in SURE_LETTER_NAMES
 
 
+def letter_until(said: Said, at: int) -> int:
+    """Return where the letter ends that is said from word ``at`` on, with what explains it; ``at`` where none is.
+
+    Such as "b", "b as in boy", "ka de kilo", "double l", "i griega".
+    """
+    plains = said.plains
+    start = at + 1 if plains[at] in _BEFORE_LETTERS and at + 1 < len(plains) else at
+    if not letter_of(said, start):
+        return at
+    end = start + 1
+    if tuple(plains[start : start + 2]) in _LETTERS_OF_TWO_WORDS:
+        end += 1
+    for explaining in _EXPLAINING:
+        after = end + len(explaining)
+        if after < len(plains) and tuple(plains[end:after]) == explaining and _starts_with(said, start, after):
+            return after + 1
+    return end
+
+
+def _starts_with(said: Said, letter: int, at: int) -> bool:
+    word = said.words[at]
+    return (
+        word.kind == WORD
+        and len(word.plain) > 2
+        and word.plain[0] in _SAME_SOUND.get(letter_of(said, letter), letter_of(said, letter))
+    )
+
+
 def spelt_until(said: Said, at: int, end: int) -> int:
     """Return where the letters end that are spelt from word ``at`` on; ``at`` itself where there are not two.
 
@@ -45,7 +79,7 @@ def spelt_until(said: Said, at: int, end: int) -> int:
     """
     place = at
     surely = 0
-    while place < end and letter_of(said, place):
-        surely += is_surely_letter(said, place)
-        place += 1
+    while place < end and (after := letter_until(said, place)) > place:
+        surely += after - place > 1 or is_surely_letter(said, place)
+        place = after
     return place if place - at >= 2 and surely else at

@@ -28,6 +28,8 @@ _TRAIT_ENDINGS = tuple(
         """
     )
 )
+_NO_KIN_ENDINGS = (*NO_NAME_ENDINGS, "s", "aba", "ia")
+"""Ends of what is said of somebody: "my husband snores", "mi hija trabajaba"."""
 _NAMESAKES = frozenset({"st", "saint", "san", "santa", "hurricane", "hurricanes", "huracan", "storm"})
 
 
@@ -98,18 +100,25 @@ def _introduced_until(said: Said, introduction: Introduction) -> int:
 
 def _is_sure_name(said: Said, at: int) -> bool:
     word = said.words[at]
-    return _is_long_word(said, at) and (word.plain in given_names() or word.plain not in COMMON)
+    is_borne = word.plain in given_names() or word.plain in wordlike_names()
+    return _is_long_word(said, at) and (is_borne or word.plain not in COMMON)
 
 
 def _is_likely_name(said: Said, introduction: Introduction) -> bool:
     at = introduction.start
     word = said.words[at].plain
-    if not _is_long_word(said, at) or word in COMMON or word in PLACES:
+    if not _is_long_word(said, at) or word in PLACES or (word in COMMON and word not in wordlike_names()):
         return False
-    if word in given_names() or (word in wordlike_names() and (said.is_capital(at) or _is_surname(said, at + 1))):
+    if word in given_names():
         return True
+    if word in wordlike_names():
+        return said.is_capital(at) or _is_surname(said, at + 1) or introduction.tells_kin or introduction.is_this
+    if introduction.tells_kin:
+        return not said.has_capitals and not word.endswith(_NO_KIN_ENDINGS)
     if introduction.tells_self:
         return said.is_capital(at) or not word.endswith(_TRAIT_ENDINGS)
+    if _is_surname(said, at + 1) and not said.has_capitals and word not in wordlike_names():
+        return True
     if introduction.is_this and any(word.plain in CLOSERS for word in said.words[at + 1 : at + 4]):
         return True
     return said.has_capitals and said.is_capital(at)

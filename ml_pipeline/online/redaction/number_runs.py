@@ -1,6 +1,7 @@
 """Joins the numbers that are read out or written piece by piece: "55 12, eh, treinta y cuatro guion 5 6"."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ml_pipeline.online.redaction.letters import is_surely_letter, letter_of
 from ml_pipeline.online.redaction.number_words import Lexicon, Number, read_number
@@ -12,6 +13,7 @@ MOST_WORDS_BETWEEN = 8
 LONGEST_GLUED_WORD = 5
 """Letters written together with digits belong to them: "AB-1234", "abc1234"."""
 FEWEST_DIGITS_WITH_PAUSES = 7
+FEWEST_DIGITS_WITH_BRIDGES = 6
 LONG_DIGITS = 6
 
 _SEPARATORS = words(
@@ -21,12 +23,21 @@ _SEPARATORS = words(
 )
 _PHRASES = phrases(
     """
-    a ver | followed by | guion bajo | guion medio | i mean | let me | let's see | me see | o sea | seguido de |
+    a ver | area code | con lada | dejame ver | let me see | let me think | y luego | and then | no wait | no perdon |
+    the rest | lo demas | the last | los ultimos | las ultimas | followed by | guion bajo | guion medio | i mean | let me | let's see | me see | o sea | seguido de |
     seguido por | you know
     """
 )
 _LOOSE_MARKS = frozenset("-\u2013\u2014()+*·…")
 _TIGHT_MARKS = frozenset("./_")
+_BRIDGES = words(
+    """
+    no not y and es is it's son was el la the then luego despues rest resto last ultimos falta faltan termina ending
+    what que oops hang on sea think no's lada area code actually correction corrijo dejame ver see let me mas plus
+    """
+)
+"""What else may stand inside a number read out in pieces; never in a list of amounts."""
+MOST_DIGITS_AT_BRIDGE = 3
 _CONJUNCTIONS = frozenset({"y", "and"})
 
 
@@ -46,6 +57,8 @@ class Run:
 
     pieces: list[Piece]
     has_pause: bool = False
+    bridges: list[int] = field(default_factory=list)
+    """The pieces that only such words join to those before them as anybody says beside."""
     count: int = 0
 
     @property
@@ -69,7 +82,7 @@ def read_runs(said: Said, known: Lexicon) -> list[Run]:
         if at >= done and (number := _number(said, at, known, runs)):
             _append(said, runs, Piece(at, number.end, number.digits, number.is_large))
             done = number.end
-    return [part for run in runs for part in _at_pauses(said, run)]
+    return [part for run in runs for joined in _at_bridges(run) for part in _at_pauses(said, joined)]
 
 
 def _number(said: Said, at: int, known: Lexicon, runs: list[Run]) -> Number | None:
@@ -85,7 +98,11 @@ def _number(said: Said, at: int, known: Lexicon, runs: list[Run]) -> Number | No
 def _append(said: Said, runs: list[Run], piece: Piece) -> None:
     if runs and piece.first - runs[-1].end <= MOST_WORDS_BETWEEN:
         run = runs[-1]
-        if _joins(said, run.pieces[-1], piece, is_long=run.count >= LONG_DIGITS):
+        joins = _joins(said, run.pieces[-1], piece, is_long=run.count >= LONG_DIGITS)
+        is_bridged = not joins and _is_bridged(said, run.pieces[-1], piece)
+        if joins or is_bridged:
+            if is_bridged:
+                run.bridges.append(len(run.pieces))
             run.has_pause |= any(said.words[at].plain == "," for at in range(run.end, piece.first))
             run.pieces.append(piece)
             run.count += len(piece.digits)
@@ -102,6 +119,19 @@ def _joins(said: Said, last: Piece, piece: Piece, *, is_long: bool) -> bool:
             return False
         at += step
     return True
+
+
+def _is_bridged(said: Said, last: Piece, piece: Piece) -> bool:
+    if not all(_is_read_out(said, beside) for beside in (last, piece)):
+        return False
+    between = said.words[last.end : piece.first]
+    return all(word.plain in _BRIDGES or word.plain in HESITATIONS or word.plain == "," for word in between)
+
+
+def _is_read_out(said: Said, piece: Piece) -> bool:
+    """Whether it may be a part of something longer: no round number and no amount."""
+    is_round = len(piece.digits) > 1 and piece.digits.endswith("00")
+    return not piece.is_large and not is_round and len(piece.digits) <= MOST_DIGITS_AT_BRIDGE
 
 
 def _step(said: Said, at: int, end: int, *, may_conjoin: bool, is_long: bool) -> int:
@@ -143,6 +173,14 @@ def _touches_digits(said: Said, at: int, step: int) -> bool:
         if said.words[beside].plain not in {"-", "\u2013"}:
             return False
     return False
+
+
+def _at_bridges(run: Run) -> list[Run]:
+    """Split where mere words join a few digits: "two and then three"."""
+    if not run.bridges or len(run.digits) >= FEWEST_DIGITS_WITH_BRIDGES:
+        return [run]
+    cuts = [0, *run.bridges, len(run.pieces)]
+    return [Run(run.pieces[start:end], run.has_pause) for start, end in pairwise(cuts)]
 
 
 def _at_pauses(said: Said, run: Run) -> list[Run]:

@@ -17,6 +17,7 @@ DIGITS_AFTER_LETTERS = 6
 FEW_LETTERS = 2
 """So many letters before fewer digits may be words: "y a 5512"."""
 DIGITS_BEFORE_A_CHECK_LETTER = 7
+_TELL_LETTER = frozenset({"y", "and", "la", "the", "letra", "letter", "con", "with"})
 _DASHES = frozenset({"guion", "dash", "hyphen"})
 _OPENINGS = frozenset({"(", "+", "plus"})
 
@@ -73,6 +74,8 @@ def _letters_behind(said: Said, run: Run) -> int:
         at += 1
         end = at if said.words[at - 1].kind == WORD else end
     if at == run.end and at < limit and len(run.digits) >= DIGITS_BEFORE_A_CHECK_LETTER:
+        while at + 1 < limit and said.words[at].plain in _TELL_LETTER:
+            at += 1
         is_last = at + 1 == len(said.words) or said.words[at + 1].kind == MARK
         if is_surely_letter(said, at) or (is_last and letter_of(said, at)):
             return at + 1

@@ -41,7 +41,7 @@ _UNITS = words(
     miles kilometros millas meter meters metres metros feet foot inches pulgadas gram grams gramos kilo kilos
     kilograms liters litros calories calorias kcal square cuadrados volunteers donors donations followers seguidores
     tokens rows credits creditos shares acciones copies copias meals comidas packages packs paquetes boxes cajas
-    watts volts
+    watts volts asientos plazas megas mbps gigas rollos sillas mesas cars trucks autos coches camiones chairs tables
     """
 )
 MEASURES = _MONEY_AFTER | _UNITS
@@ -64,6 +64,7 @@ _PRICE_LINKS = words(
     is was es era de of about around like only solo unos como aproximadamente total a
     """
 )
+_PRODUCT_WORDS = words("model modelo version iso serie series windows office norma epson article articulo ley")
 LONGEST_PRICE = 6
 _YEAR_STARTS = frozenset({"19", "20"})
 _TIME_BEFORE = words(
@@ -93,6 +94,8 @@ def unexplained(said: Said, run: Run, *, is_asked: bool) -> Run | None:
         or sum(len(piece.digits) for piece in pieces if not piece.is_large) < FEWEST_DIGITS - is_asked
     ):
         return _dictated_in_thousands(pieces)
+    if _follows(said, pieces, _PRODUCT_WORDS) or (not is_asked and _is_round(pieces)):
+        return None
     if not is_asked and (_is_date_or_time(said, pieces) or _is_range(said, pieces) or _is_price(said, pieces)):
         return None
     return Run(list(pieces))
@@ -200,6 +203,16 @@ def _is_range(said: Said, pieces: Sequence[Piece]) -> bool:
     is_dashed = pieces[1].first - pieces[0].end == 1 and said.words[pieces[0].end].plain in {"-", "\u2013", "/"}
     is_share = max(low, high) < 100
     return is_dashed and (is_share or (0 < low < high and low % 10 == 0 == high % 100))
+
+
+def _is_round(pieces: Sequence[Piece]) -> bool:
+    """Such as "los 1000", "1200 by December"."""
+    return len(pieces) == 1 and len(pieces[0].digits) <= LONGEST_PRICE and pieces[0].digits.endswith("00")
+
+
+def _follows(said: Said, pieces: Sequence[Piece], words: frozenset[str]) -> bool:
+    first = pieces[0].first
+    return len(pieces) == 1 and any(word.plain in words for word in said.words[max(0, first - 2) : first])
 
 
 def _is_price(said: Said, pieces: Sequence[Piece]) -> bool:

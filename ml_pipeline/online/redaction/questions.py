@@ -7,11 +7,15 @@ from ml_pipeline.online.redaction.said import plain
 
 _BIRTH_DATE = r"""
     (?:fecha\ de|date\ of)\ (?:nacimiento|birth) | \bbirth\ ?da(?:y|te) | \bdob\b | \bborn\b
-    | \b(?:nacimiento|naciste|nacio|cumpleanos|cumple|cumples)\b | \bde\ cuando\ es\b
+    | \b(?:nacimiento|naciste|nacio|nacieron|cumpleanos|cumple|cumples)\b | \bde\ cuando\ es\b | \bde\ que\ fecha\ es\b
+    | \b(?:dia|month),?\ (?:y\ )?(?:mes|day)\b | \bhow\ old\b.*\bdob\b
 """
 _EMAIL = r"""
     \be\ ?-?mails?\b | \bcorreos?\b | \bmail(?:box)?\b | \binbox\b | \bbuzon\b | \busuario\b
     | \b(?:where|adonde|a\ donde)\ .{0,20}(?:send|mandamos|mando|enviamos|envio)\b
+    | \barrobas?\b | \bdot\ (?:com|net)\b | \b(?:before|after)\ the\ at\b | \be-signature\b | \bdomain\b | \bdominio\b
+    | \bwhere\ (?:should|does|do|can)\ .{0,20}(?:invoice|receipt|link|quote|contract)
+    | \bdonde\ .{0,20}(?:factura|recibo|liga|cotizacion|estados?\ de\ cuenta|contrato)
 """
 _NAME = r"""
     (?<!user\ )(?<!company\ )(?<!file\ )(?<!domain\ )\bnames?\b
@@ -20,6 +24,9 @@ _NAME = r"""
     | \bcomo\ (?:te|se)\ llamas?\b | \bcomo\ (?:lo|la|le|te)\ puedo\ llamar | \bwhat\ should\ i\ call\ you
     | ^\W*(?:(?:and|so|y|entonces)\ )?(?:(?:a|con|de|por)\ )?(?:quien|whom?|who's|who'll)\b(?=.*\?)
     | \bwho(?:m)?\ (?:am\ i|do\ i)\b | \bcon\ quien\b
+    | \b(?:account\ ?|card\ ?|policy\ ?)holder\b | \btitular(?:es)?\b | \bcontact\ person\b | \bgracia\b
+    | \b(?:is\ this|am\ i\ (?:speaking|talking)\ (?:to|with)|hablo\ con|habla\ con|es\ usted|eres)\b
+    | \bput\ (?:it|this|that)\ under\b | \bwho(?:se|m)?\b.*\b(?:under|for|on)\b
     | \by\ (?:usted|tu)\ (?:es|eres)\b | \band\ you(?:'re|\ are)\b
     | \b(?:certificate|badge|diploma|credential|gafete|credencial)\b | \bcomo\ (?:quiere|quieres)\ que\ aparezca
     | \b(?:como|how)\ .{0,12}(?:escribe|deletrea|spell) | \bletra\ por\ letra | \bletter\ by\ letter
@@ -28,13 +35,16 @@ _ADDRESS = r"""
     \baddress\b | \bdireccion\b | \bdomicilio\b | \bubica(?:cion|do|da)?\b | \bgps\b | \bzip\b | \bpostal\b | \bstreet\b
     | \bcalle\b | \bcolonia\b | \bwhere\ (?:do\ you\ live|should\ we\ (?:ship|deliver)|are\ you\ located)
     | \bwhere(?:'s|\ is)\ the\ (?:property|house|apartment|office|job|site) | \bpick\ (?:you|it|them|the\ \w+)\ up
+    | \bwhere\ (?:are|would)\ we\ (?:install|deliver|send|ship) | \bdonde\ (?:hacemos|haremos|hariamos|instal\w+)\b
+    | \bcodigo\ postal\b | \bcruce\b | \bentre\ que\ calles\b | \bfraccionamiento\b | \bmunicipio\b
     | \bdonde\ (?:vives?|viven|te\ encuentras|se\ encuentra) | \b(?:recogemos|recogerlo|entregamos|entregarlo)\b
 """
 _NUMBER = r"""
     \b(?:phone|telefono|cel|celular|movil|mobile|whatsapp|card|tarjeta|plastico|plastic|ssn|curp|rfc|dni|nie|iban
-      |clabe|passport|pasaporte|id|identificador|identificacion|documento|matricula|folio|clave|licencia|license
+      |clabe|passport|pasaporte|id|cell|cellphone|landline|callback|amex|american\ express|visa|mastercard|cif|nss|ein|routing
+      |order|pedido|contrato|contract|policy|membership|membresia|reference|referencia|cliente|identificador|identificacion|documento|matricula|folio|clave|licencia|license
       |expediente|siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
-    | \b(?:your|the)\ social\b | \bseguro\ social\b | \bnumber\b(?!\ of)
+    | \b(?:your|the|full|whole)\ social\b | \bcall\ (?:you|her|him|them)\b | \bseguro\ social\b | \bnumber\b(?!\ of)
     | \bnumero\b(?!\ de\ (?:personas|empleados|usuarios|licencias|invitados|agentes|hijos|sucursales))
     | \bends?\ in\b | \btermina(?:n|cion)\b | \b(?:door|gate|access|booking)\ code
     | \b(?:next|first|last|middle|primer[oa]s|siguientes|ultim[oa]s)
@@ -53,7 +63,8 @@ _REQUEST = r"""
       |pas[ae]\w*|falta\w*)\b
     | \b(?:dime|digame|dame|deme|necesito|quisiera|solicito|confirm[ae]\w+|indiqu?[ae]\w+|deletre\w+|compart[ae]\w+
       |regal[ae]\w+|proporcion\w+|repit\w+|dict[ae]\w+|pas[ae]me|complet[ae])\b
-    | \bpor\ favor\b | \bes\ tan\ amable\b
+    | \bpor\ favor\b | \bes\ tan\ amable\b | \bgo\ ahead\b | \bready\ for\b | \badelante\b | \bcuando\ guste\b | \bi'll\ need\b
+    | \b(?:didn't|did\ not)\ (?:catch|get)\b | \ble\ pido\b | \bdict[ae]\b | \bfalta\b
     """
 _OWN = re.compile(r"\b(?:my|our) (?:\w+ )?(?:name|email|number|phone)|\bmi (?:nombre|correo|numero|telefono)")
 _SENTENCE = re.compile(r"[^.?!\n]+[.?!]*")
@@ -62,7 +73,7 @@ MOST_CHARACTERS = 600
 
 
 def asked_for(agent_text: str) -> str:
-    """Return what ``agent_text`` asks the customer for, the last thing of several; "" where for none of these.
+    """Return what ``agent_text`` asks the customer for, in the last sentence that asks; "" where for none of these.
 
     "name", "email", "number" (of a phone, a card, an account or a document), "address" or "birth_date".
 
@@ -74,8 +85,8 @@ def asked_for(agent_text: str) -> str:
     for sentence in _SENTENCE.findall(plain(agent_text[-MOST_CHARACTERS:])):
         told = _OWN.sub(" ", sentence)
         if request.search(told) and (things := [match.lastgroup or "" for match in thing.finditer(told)]):
-            # The address of an e-mail is an e-mail; else what is named last is meant.
-            asked = "email" if "email" in things else things[-1]
+            # "The name on the card" is a name; only the address of an e-mail is something else.
+            asked = "email" if things[0] == "address" and "email" in things else things[0]
     return asked
 
 

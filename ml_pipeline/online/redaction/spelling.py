@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ml_pipeline.online.redaction.hint import EMAIL, ID, NAME, Hint
-from ml_pipeline.online.redaction.letters import SURE_LETTERS, is_surely_letter, letter_of
+from ml_pipeline.online.redaction.letters import SURE_LETTERS, is_surely_letter, letter_of, letter_until
 from ml_pipeline.online.redaction.number_words import Lexicon, lexicon
 from ml_pipeline.online.redaction.said import DIGITS, MARK, Said, Span
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
@@ -34,11 +34,13 @@ def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
     """
     end = at = start
     letters = digits = waiting = 0
+    last_letter = start
     while at < len(said.words) and at - end - waiting <= MOST_BETWEEN:
         word = said.words[at]
-        if is_surely_letter(said, at):
+        after = letter_until(said, at)
+        if after > at + 1 or is_surely_letter(said, at):
             letters += 1 + waiting
-            at = end = at + 1
+            at = end = after
             waiting = 0
         elif (word.kind == DIGITS and len(word.plain) == 1) or word.plain in known.units:
             digits += 1
@@ -48,12 +50,14 @@ def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
         elif letter_of(said, at):
             waiting += 1
             at += 1
+            last_letter = at
         elif at > start and (word.plain in HESITATIONS or (word.kind == MARK and word.plain in "-,")):
             at += 1
         else:
             break
-    if waiting and end + waiting == at and letters >= FEWEST_SURE_LETTERS and said.words[at - 1].is_letter:
-        return at, letters + waiting, digits
+    is_last = waiting and end + waiting == last_letter and said.words[last_letter - 1].is_letter
+    if is_last and letters >= FEWEST_SURE_LETTERS:
+        return last_letter, letters + waiting, digits
     return end, letters, digits
 
 
