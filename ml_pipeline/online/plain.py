@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from ml_pipeline.online.redaction.hint import BIRTH_DATE
 
 TEXT_CHARACTERS = 20_000
 """Longest text kept: a five-hour monologue; the feature function and its budget live with it."""
+SHORT_CHARACTERS = 24
 DEEPEST = 32
 MOST_VALUES = 20_000
 
@@ -26,7 +28,11 @@ Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 def clean_text(text: str, hint: Hint = NO_HINT) -> tuple[str, bool]:
     """Return ``text`` as Postgres and JSON can hold it, masked and cut; and whether it was cut."""
     text, is_cut = mend_text(text)
-    return redact(text, hint), is_cut
+    return (_redact_short if len(text) <= SHORT_CHARACTERS else redact)(text, hint), is_cut
+
+
+# Labels, phases and platforms come again with every turn; sentences do not.
+_redact_short = lru_cache(maxsize=4_096)(redact)
 
 
 def mend_text(text: str) -> tuple[str, bool]:
