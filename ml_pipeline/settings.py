@@ -5,7 +5,6 @@ The file is ``$ML_PIPELINE_SETTINGS``, else ``.local/settings.toml`` below the w
 """
 
 import os
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +81,8 @@ def _decode(kind: type, value: Any) -> Any:
 def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settings:
     values: dict[str, Any] = {}
     if path is not None:
+        import tomllib
+
         try:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
