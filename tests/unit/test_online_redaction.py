@@ -76,7 +76,7 @@ SPOKEN = {
         "vivo en <ADDRESS> gracias",
     "we are at one two three main street apartment four b": "we are at <ADDRESS>",
     "mi código postal es 28013": "mi código postal es <ADDRESS>",
-    "nací el doce de mayo de mil novecientos ochenta y cinco": "nací el <BIRTH_DATE>",
+    "nací el doce de mayo de mil novecientos ochenta y cinco": "nací <BIRTH_DATE>",
     "i was born may twelfth nineteen eighty five": "i was born <BIRTH_DATE>",
     "q u i n t e r o": "<NAME>",
 }  # fmt: skip

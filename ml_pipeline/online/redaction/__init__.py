@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from ml_pipeline.online.redaction.addresses import find_addresses
 from ml_pipeline.online.redaction.answers import find_answer
 from ml_pipeline.online.redaction.birth_dates import find_birth_dates
+from ml_pipeline.online.redaction.crossings import find_crossings
 from ml_pipeline.online.redaction.customer import customer_names
 from ml_pipeline.online.redaction.emails import find_emails
 from ml_pipeline.online.redaction.hint import NO_HINT, Hint
-from ml_pipeline.online.redaction.names import find_names, introduced_names
+from ml_pipeline.online.redaction.names import find_names, find_names_again, introduced_names
 from ml_pipeline.online.redaction.numbers import find_numbers
 from ml_pipeline.online.redaction.questions import asked_for
 from ml_pipeline.online.redaction.said import Said, Span, mask_words, merge_spans, read_words, replace_spans
@@ -35,9 +36,11 @@ Finder = Callable[[Said, Hint], Iterator[Span]]
 FINDERS: tuple[Finder, ...] = (
     find_emails,
     find_addresses,
+    find_crossings,
     find_birth_dates,
     find_numbers,
     find_names,
+    find_names_again,
     find_spellings,
     find_answer,
 )

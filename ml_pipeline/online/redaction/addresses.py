@@ -11,12 +11,16 @@ from ml_pipeline.online.redaction.street_words import (
     DELIVERY,
     DIRECTIONS,
     LIVING,
+    MAYBE_STREETS,
+    NAMELY_NUMBERED,
+    NO_STREETS,
     PARTS,
     POSTAL_CODE_WORDS,
     POSTAL_CODES,
     QUARTERS,
     STREETS_AFTER,
     STREETS_BEFORE,
+    SURE_STREETS,
 )
 from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS
 
@@ -27,12 +31,19 @@ MOST_NUMBER_WORDS = 8
 MOST_WORDS_TO_DELIVERY = 8
 MOST_WORDS_TO_CODE = 5
 
-_KINDS = STREETS_BEFORE | STREETS_AFTER | QUARTERS
-_LINKS = words("de del la las los el the of en in a , . - / through") | HESITATIONS
+_KINDS = STREETS_BEFORE | STREETS_AFTER | MAYBE_STREETS | QUARTERS
+_LINKS = words("de del la las los les el the of en in a , . - / through") | HESITATIONS
+MOST_WORDS_OF_PART = 6
+_BEFORE_STREETS = words("apt apartment suite ste unit floor piso puerta portal departamento depto dpto apartamento ph")
+_NAMED_STREETS = words("calle avenida privada cerrada callejon calzada bulevar")
+"""A name behind one of these needs no number."""
+_LOTS = words("manzana mz lote supermanzana box apartado")
+_HALVES = (["y", "medio"], ["y", "media"])
+_FLOORS = words("segundo tercero cuarto quinto sexto septimo octavo noveno decimo")
 _PAIR_OPENERS = frozenset({"entre", "esquina", "between", "corner"})
 _ABBREVIATED = PARTS | _KINDS
 _LIVING_STARTERS = frozenset(first for first, _ in LIVING)
-_STARTERS = _KINDS | POSTAL_CODE_WORDS | _LIVING_STARTERS | DIRECTIONS | {"codigo", "postal"}
+_STARTERS = _KINDS | _LOTS | POSTAL_CODE_WORDS | _LIVING_STARTERS | DIRECTIONS | {"codigo", "postal"}
 
 Place = tuple[int, int]
 """The words of an address, first and end; equal where there is none."""
@@ -53,8 +64,26 @@ def find_addresses(said: Said, hint: Hint) -> Iterator[Span]:
         if first == end and at in starts:
             first, end = _named_number(said, at, known)
         if end > max(first, done):
+            first = _with_part_before(said, first, done, known)
             yield said.span(max(first, done), end, ADDRESS)
             done = end
+
+
+def _with_part_before(said: Said, first: int, done: int, known: Lexicon) -> int:
+    """Take in what is told before the street: "unit nine at …", "PH-3, …", "séptimo izquierda de la calle …"."""
+    for at in range(first - 1, max(done, first - MOST_WORDS_OF_PART) - 1, -1):
+        word = said.words[at].plain
+        if word in _BEFORE_STREETS or word in _FLOORS:
+            return at
+        if not (
+            word in _LINKS
+            or word in {"at", "on"}
+            or word in PARTS
+            or word in STREETS_BEFORE
+            or _number_until(said, at, known)
+        ):
+            break
+    return first
 
 
 def _place_at(said: Said, at: int, known: Lexicon) -> Place:
@@ -67,8 +96,15 @@ def _place_at(said: Said, at: int, known: Lexicon) -> Place:
 
 def _street_with_number(said: Said, at: int, known: Lexicon) -> Place:
     """Such as "calle Reforma número 12": across names, not across a sentence."""
-    if said.words[at].plain not in STREETS_BEFORE:
+    kind = said.words[at].plain
+    if kind not in STREETS_BEFORE or (kind == "cuesta" and not (said.has_capitals and said.is_capital(at))):
         return NOWHERE
+    if (
+        kind in _NAMED_STREETS
+        and (after := _extended(said, at + 1, known)) > at + 1
+        and _is_name(said, after - 1, known)
+    ):
+        return at, after
     for place in range(at + 1, min(len(said.words), at + 1 + MOST_WORDS_TO_NUMBER)):
         if _number_until(said, place, known):
             return at, _extended(said, at + 1, known)
@@ -85,6 +121,16 @@ def _may_stand_in_street(said: Said, at: int, known: Lexicon) -> bool:
     if word == "a":  # "carretera a Chapala", but not "la calle a las diez"
         return at + 1 < len(said.words) and _is_name(said, at + 1, known)
     return word in _LINKS or word in PARTS
+
+
+def _lot(said: Said, at: int, known: Lexicon) -> Place:
+    """Such as "manzana cuatro lote doce", "P.O. Box 4471"."""
+    if said.words[at].plain not in _LOTS or at + 1 >= len(said.words) or not _number_until(said, at + 1, known):
+        return NOWHERE
+    first = at
+    while first > 0 and said.words[first - 1].plain in {"p", "o", ".", "po"}:
+        first -= 1
+    return first, _extended(said, at + 1, known)
 
 
 def _quarter(said: Said, at: int, known: Lexicon) -> Place:
@@ -109,16 +155,23 @@ def _quarter(said: Said, at: int, known: Lexicon) -> Place:
 
 def _number_with_street(said: Said, at: int, known: Lexicon) -> Place:
     """Such as "one two three main street" and "2750 West Fargo"."""
-    is_direction = said.words[at].plain in DIRECTIONS
-    if said.words[at].plain not in STREETS_AFTER and not is_direction:
+    word = said.words[at].plain
+    is_direction = word in DIRECTIONS
+    is_maybe = word in MAYBE_STREETS and (
+        (said.has_capitals and said.is_capital(at)) or not DELIVERY.isdisjoint(said.vocabulary)
+    )
+    if word not in STREETS_AFTER and not is_direction and not is_maybe:
         return NOWHERE
     if is_direction and not (at + 1 < len(said.words) and _is_name(said, at + 1, known)):
         return NOWHERE
     first = at
-    while first > max(0, at - MOST_NAME_WORDS) and _belongs_to_street(said, first - 1, known):
+    is_sure = said.words[at].plain in SURE_STREETS
+    while first > max(0, at - MOST_NAME_WORDS) and _belongs_to_street(said, first - 1, known, is_sure=is_sure):
         first -= 1
     if first == at and not is_direction:
         return NOWHERE
+    if not is_direction and _is_numbered_behind(said, at + 1, known):
+        return first, _extended(said, at + 1, known)
     start = first
     while start > max(0, first - MOST_NUMBER_WORDS) and _is_of_number(said, start - 1, known):
         start -= 1
@@ -127,10 +180,27 @@ def _number_with_street(said: Said, at: int, known: Lexicon) -> Place:
     return (start, _extended(said, at + 1, known)) if start < first else NOWHERE
 
 
-def _belongs_to_street(said: Said, at: int, known: Lexicon) -> bool:
+def _is_numbered_behind(said: Said, at: int, known: Lexicon) -> bool:
+    """Whether "number eight hundred" follows."""
+    return at + 1 < len(said.words) and said.plains[at] in NAMELY_NUMBERED and bool(_number_until(said, at + 1, known))
+
+
+def _belongs_to_street(said: Said, at: int, known: Lexicon, *, is_sure: bool) -> bool:
     word = said.words[at]
+    if is_surely_letter(said, at) or (is_sure and not said.has_capitals and _may_name_street(said, at, known)):
+        return True
     is_common_in_capitals = said.has_capitals and word.kind == WORD and len(word.plain) > 2 and said.is_capital(at)
     return _is_name(said, at, known) or word.kind == ORDINAL or word.plain in PARTS or is_common_in_capitals
+
+
+def _may_name_street(said: Said, at: int, known: Lexicon) -> bool:
+    word = said.words[at]
+    return (
+        word.kind == WORD
+        and word.plain not in NO_STREETS
+        and word.plain not in known.all_words
+        and word.plain not in HESITATIONS
+    )
 
 
 def _is_of_number(said: Said, at: int, known: Lexicon) -> bool:
@@ -197,6 +267,7 @@ def _is_written_as_name(said: Said, at: int) -> bool:
 _WAYS: tuple[Callable[[Said, int, Lexicon], Place], ...] = (
     _street_with_number,
     _quarter,
+    _lot,
     _number_with_street,
     _postal_code,
     _where_one_lives,
@@ -215,6 +286,8 @@ def _extended(said: Said, start: int, known: Lexicon) -> int:
         elif word.plain in _ABBREVIATED or word.kind == ORDINAL or _is_name(said, at, known) or _is_door(said, at, end):
             at += 1
             end = at if word.kind != MARK else end
+        elif at == end and said.plains[at : at + 2] in _HALVES:
+            at = end = at + 2
         elif _is_link(said, at, end) or (may_pair and word.plain in {"y", "and"}):
             at += 1
         else:
@@ -224,7 +297,8 @@ def _extended(said: Said, start: int, known: Lexicon) -> int:
 
 def _is_door(said: Said, at: int, end: int) -> bool:
     """A letter that is no word beside, or any letter right behind a number or "apartment": "4 B", "piso 2 A"."""
-    return is_surely_letter(said, at) or (at == end and said.words[at].is_letter and said.words[at - 1].plain in PARTS)
+    is_behind = at == end and said.words[at].is_letter and said.words[at - 1].plain in PARTS | {"º", "ª"}
+    return is_surely_letter(said, at) or is_behind
 
 
 def _is_link(said: Said, at: int, end: int) -> bool:

@@ -34,6 +34,8 @@ def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
     if not most or not said.words or len(said.words) > 2 * most or "?" in said.vocabulary:
         return
     if sum(word.kind != MARK for word in said.words) > most:
+        if hint.asked == "name":
+            yield from _borne(said)
         return
     digits = _digits(said, hint) if hint.asked in _NUMBERS else ""
     if len(digits) >= FEWEST_DIGITS if hint.asked in _NUMBERS else _tells(said, hint) and not _refuses(said):

@@ -8,19 +8,34 @@ from ml_pipeline.online.redaction.number_words import Lexicon, lexicon, read_num
 from ml_pipeline.online.redaction.said import AMOUNT, DATE, ORDINAL, Said, Span, words
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
-MOST_WORDS_TO_DATE = 8
+MOST_WORDS_TO_DATE = 14
 MOST_WORDS_BEHIND_DATE = 3
 OLDEST_YEAR, YOUNGEST_YEAR = 1915, 2010
 """A full date between these is a birth date: nothing else that is told to an agent lies so far back."""
 EARLIEST_SHORT_YEAR = 40
 """Of a year told by two digits; up to here it may be one of these years."""
 
-_CUES = words(
+_SURE_CUES = words(
     """
-    born birth birthday birthdate dob bday turn turns turned turning naci nacio nacimos nacieron nacimiento nacida
-    nacido cumple cumplo cumpli cumplio cumplire cumplira cumpleanos
+    born birth birthday birthday's birthdays birthdate dob bday bday's naci nacio naciste nacimos nacieron nacimiento
+    nacida nacido nacidos cumplo cumpleanos mundo baby leap quinta
     """
 )
+"""Near one of these any date, whole or in pieces, is one of birth."""
+_CUES = _SURE_CUES | words(
+    """
+    turn turns turned turning cumple cumpli cumplio cumplire cumplira
+    """
+)
+_CHILDREN = words(
+    """
+    kid kids son daughter twins boy girl hijo hija hijos nino nina ninos gemelos gemelas cuates cuatas bebe nene nena
+    peque chico chica nieto nieta sobrino sobrina oldest youngest
+    """
+)
+YOUNGEST_CHILD = 2019
+"""Where children are spoken of a full date up to here is one of birth."""
+YOUNGEST_BORN = 2029
 _MONTHS = words(
     """
     january february march april may june july august september october november december jan feb mar apr jun jul
@@ -34,15 +49,23 @@ _ORDINALS = words(
     fifteenth sixteenth seventeenth eighteenth nineteenth twentieth thirtieth primero
     """
 )
+_DOB = ("d", "o", "b")
 _NAMED = _MONTHS | _ORDINALS
+_ARTICLES = frozenset({"the", "el"})
 _DATED = frozenset({DATE, ORDINAL})
 _MENTIONS = _MONTHS | {"del"}
-_LINKS = words("de del of the el year ano in on en dia mes , / - . ' y and oh") | HESITATIONS
+_LINKS = HESITATIONS | words(
+    """
+    de del of the el year ano in on en dia mes , / - . ' : y and oh finales principios mediados creo let me think see
+    that's it's es fue was not no baby sea or o i'm a
+    """
+)
+MOST_LINKS = 6
 
 
 def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
     is_asked = hint.asked == "birth_date"
-    has_cue = not _CUES.isdisjoint(said.vocabulary)
+    has_cue = not _CUES.isdisjoint(said.vocabulary) or _spells_dob(said)
     if not (is_asked or has_cue or _mentions_date(said)):
         return
     known = lexicon(hint.language)
@@ -53,10 +76,16 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
         end, has_month, numbers = _date_until(said, at, known)
         if end == at:
             continue
-        done = end
-        is_birth = is_asked or (has_cue and _is_near_cue(said, at, end))
-        if (is_birth and _tells_birth(numbers, has_month=has_month)) or _is_old(numbers, has_month=has_month):
-            yield said.span(at, end, BIRTH_DATE)
+        done_before, done = done, end
+        is_sure = has_cue and _is_near(said, at, end, _SURE_CUES)
+        is_birth = is_asked or is_sure or (has_cue and _is_near(said, at, end, _CUES))
+        youngest = YOUNGEST_YEAR if _CHILDREN.isdisjoint(said.vocabulary) else YOUNGEST_CHILD
+        if (
+            (is_birth and _tells_birth(numbers, has_month=has_month))
+            or (is_sure and (has_month or _has_year(numbers, YOUNGEST_BORN)))
+            or _is_old(numbers, youngest, has_month=has_month)
+        ):
+            yield said.span(at - (at > done_before and said.words[at - 1].plain in _ARTICLES), end, BIRTH_DATE)
 
 
 def _date_starts(said: Said, known: Lexicon) -> list[int]:
@@ -64,9 +93,13 @@ def _date_starts(said: Said, known: Lexicon) -> list[int]:
     return sorted({*others, *known.starts(said)})
 
 
-def _is_near_cue(said: Said, first: int, end: int) -> bool:
-    near = said.words[max(0, first - MOST_WORDS_TO_DATE) : end + MOST_WORDS_BEHIND_DATE]
-    return any(word.plain in _CUES for word in near)
+def _is_near(said: Said, first: int, end: int, cues: frozenset[str]) -> bool:
+    near = said.plains[max(0, first - MOST_WORDS_TO_DATE) : end + MOST_WORDS_BEHIND_DATE]
+    return not cues.isdisjoint(near) or _DOB in zip(near, near[1:], near[2:], strict=False)
+
+
+def _spells_dob(said: Said) -> bool:
+    return "b" in said.vocabulary and _DOB in zip(said.plains, said.plains[1:], said.plains[2:], strict=False)
 
 
 def _mentions_date(said: Said) -> bool:
@@ -95,7 +128,7 @@ def _date_until(said: Said, at: int, known: Lexicon) -> tuple[int, bool, list[st
         elif word.kind != AMOUNT and (number := read_number(said.words, place, known)) and len(number.digits) <= 8:
             numbers.append(number.digits)
             place = end = number.end
-        elif place > at and word.plain in _LINKS and place - end < 4:
+        elif place > at and word.plain in _LINKS and place - end < MOST_LINKS:
             place += 1
         else:
             break
@@ -110,10 +143,10 @@ def _tells_birth(numbers: list[str], *, has_month: bool) -> bool:
     return (has_month and bool(numbers)) or len(numbers) >= 3 or _has_year(numbers) or any(len(n) == 8 for n in numbers)
 
 
-def _has_year(numbers: list[str]) -> bool:
+def _has_year(numbers: list[str], youngest: int = YOUNGEST_YEAR) -> bool:
     joined = [*numbers, *(a + b for a, b in pairwise(numbers))]
     return _is_short_year(numbers[-1:]) or any(
-        len(number) == 4 and OLDEST_YEAR <= int(number) <= YOUNGEST_YEAR for number in joined
+        len(number) == 4 and OLDEST_YEAR <= int(number) <= youngest for number in joined
     )
 
 
@@ -121,7 +154,7 @@ def _is_short_year(last: list[str]) -> bool:
     return any(len(number) == 2 and int(number) >= EARLIEST_SHORT_YEAR for number in last)
 
 
-def _is_old(numbers: list[str], *, has_month: bool) -> bool:
+def _is_old(numbers: list[str], youngest: int, *, has_month: bool) -> bool:
     """Whether day, month and year are told, "cinco del once del setenta y ocho" too, and the year is long gone."""
     is_whole = has_month or (len(numbers) == 3 and all(len(number) <= 2 for number in numbers[:2]))
-    return is_whole and len(numbers) >= 2 and _has_year(numbers)
+    return is_whole and len(numbers) >= 2 and _has_year(numbers, youngest)

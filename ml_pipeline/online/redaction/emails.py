@@ -27,8 +27,9 @@ _PROVIDERS = words(
 )
 _ENDINGS = words(
     """
-    com mx es net org edu us io co info biz gob gov ar cl pe uk fr de eu cat gal eus me ai dev app coop tv ca au nz pt br ch nl ie xyz pro shop store
-    online site tech agency studio design law cloud digital media group works email space
+    com mx es net org edu us io co info biz gob gov ar cl pe uk fr de eu cat gal eus me ai dev app coop tv ca au nz
+    pt br ch nl ie xyz pro shop store online site tech agency studio design law cloud digital media group works
+    email space
     """
 )
 _INNER_WORDS = words(
@@ -38,11 +39,25 @@ _INNER_WORDS = words(
 )
 _NO_DOMAINS = words("that this your the our my el la su tu un una")
 """Behind a mere "at" these tell of a site, not of an address."""
+MOST_COMMON_WORDS = 3
+SHORTEST_ENDING = 2
+_BARE_ENDINGS = frozenset({"com", "mx", "net"})
 _NEVER_LOCAL = words(
     """
     es is it's its correo mail email e-mail direccion address electronico a al to el la mi my your su tu with con
     """
 )
+
+
+_STOPS = _NEVER_LOCAL | words(
+    """
+    i'm i'd you we he she they the this that that's use uses send sent write reach try uso usa manda mande mandelo
+    mandamelo mandalo escribe escribame escribeme escribanme ponlo apunta anota por para for que and then luego si no
+    yes sure okay claro mine same mismo siempre would could can will contact get was are our just only here aqui
+    puede puedes seria called copy both should where there tambien also
+    """
+)
+"""Behind one of these an address starts at the earliest."""
 
 
 def find_emails(said: Said, hint: Hint) -> Iterator[Span]:
@@ -96,11 +111,7 @@ def _endings_until(said: Said, at: int) -> int:
     while at < len(said.words):
         has_dot = said.words[at].plain in _DOTS
         start = at + has_dot
-        if (
-            start < len(said.words)
-            and said.words[start].plain in _ENDINGS
-            and (has_dot or said.words[start].plain in {"com", "mx", "net"})
-        ):
+        if _is_ending(said, start, has_dot=has_dot):
             at = end = start + 1
         elif has_dot and start + 1 < len(said.words) and letter_of(said, start) and letter_of(said, start + 1):
             while start < len(said.words) and letter_of(said, start):
@@ -111,6 +122,17 @@ def _endings_until(said: Said, at: int) -> int:
     return end
 
 
+def _is_ending(said: Said, at: int, *, has_dot: bool) -> bool:
+    """Such as "com"; whoever says the dot means an address, whatever it ends in: "dot church"."""
+    word = said.words[at] if at < len(said.words) else None
+    if word is None or word.kind != WORD:
+        return False
+    if word.plain in _ENDINGS:
+        return has_dot or word.plain in _BARE_ENDINGS
+    is_said = has_dot and said.words[at - 1].plain in {"dot", "punto"}
+    return is_said and word.plain not in COMMON and len(word.plain) > SHORTEST_ENDING
+
+
 def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:
     """Return where the part before the at sign starts."""
     numbers = lexicon(hint.language).all_words
@@ -118,7 +140,7 @@ def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:
     for place in range(at - 1, max(done, at - MOST_WORDS_BEFORE) - 1, -1):
         if _ends_local(said, place):
             break
-        if said.words[place].plain in numbers or _is_of_local(said, place, done, first if first < at else None):
+        if said.words[place].plain in numbers or _is_of_local(said, place, done, first if first < at else None, at):
             first = place
         elif said.words[place].plain not in HESITATIONS and not _is_pause(said, place):
             break
@@ -134,7 +156,7 @@ def _ends_local(said: Said, at: int) -> bool:
     return word.kind == MARK and word.plain not in _JOINTS and not _is_pause(said, at)
 
 
-def _is_of_local(said: Said, at: int, done: int, right: int | None) -> bool:
+def _is_of_local(said: Said, at: int, done: int, right: int | None, sign: int) -> bool:
     """Whether word ``at`` belongs to the part before the at sign, of which word ``right``, if any, has been read."""
     word = said.words[at]
     if word.plain in _JOINTS or word.kind == DIGITS or _is_name_like(said, at):
@@ -142,6 +164,8 @@ def _is_of_local(said: Said, at: int, done: int, right: int | None) -> bool:
     if right is None:
         is_word = word.kind == WORD and word.plain not in _NEVER_LOCAL
         return is_word or _is_spelt(said, at, at - 1)
+    if at >= sign - MOST_COMMON_WORDS and word.kind == WORD and len(word.plain) > 2 and word.plain not in _STOPS:
+        return True
     is_inner = word.plain in _INNER_WORDS and at > done and _is_name_like(said, at - 1)
     return said.words[right].plain in _JOINTS or is_inner or _is_spelt(said, at, right)
 

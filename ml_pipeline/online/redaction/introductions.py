@@ -22,8 +22,8 @@ _SURE = (
 # What introduces a name or anything else: only what is known or written as a name counts behind it.
 _DOUBTFUL = (
     "soy|yo soy|habla|aqui habla|aqui|con|es|i am|i'm|im|this is|it's|its|it is|call me|here is|i'm called|hi|hello"
-    "|hola|gracias|thanks|thank you|senor|put it under|asking for|it's under|book it under|under|speak to|speaking with|talk to"
-    "|it's me|put|for|with|digame|dime|ponme|ponle|te llama|te hablo|para|por|pues"
+    "|hola|gracias|thanks|thank you|senor|put it under|asking for|it's under|book it under|under|speak to|speaking with"
+    "|talk to|it's me|put|for|with|digame|dime|ponme|ponle|te hablo|para|por|pues"
 )
 _SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
 _FILLING = HESITATIONS | frozenset({",", ":", "es", "is", "'"})

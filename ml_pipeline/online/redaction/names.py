@@ -7,12 +7,14 @@ from ml_pipeline.online.redaction.given_names import given_names, surnames, word
 from ml_pipeline.online.redaction.hint import NAME, Hint
 from ml_pipeline.online.redaction.introductions import CLOSERS, INTRODUCERS, Introduction, introduction_at
 from ml_pipeline.online.redaction.letters import spelt_until
-from ml_pipeline.online.redaction.said import HELD, WORD, Said, Span, read_words, words
+from ml_pipeline.online.redaction.said import HELD, WORD, Said, Span, phrases, plain, read_words, words
 from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS, NO_NAME_ENDINGS, PLACES, ROLES
 
 MOST_NAME_WORDS = 5
 MOST_SPELT_LETTERS = 24
 SHORTEST_NAME = 2
+MOST_SPELT = 2
+HELD_NAME = NAME.lower()
 
 _PARTICLES = words(
     """
@@ -30,6 +32,18 @@ _TRAIT_ENDINGS = tuple(
 )
 _NO_KIN_ENDINGS = (*NO_NAME_ENDINGS, "s", "aba", "ia")
 """Ends of what is said of somebody: "my husband snores", "mi hija trabajaba"."""
+SAYING = words(
+    """
+    said says told tells called calls wants wanted asked asks signed signs handles sent covers again speaking calling
+    dijo dice quiere pidio pide llamo manda mando firma firmo aviso hablo
+    """
+)
+_TOLD = phrases(
+    """
+    dijo | dice | llamo | talk to | talked to | spoke to | speak to | spoke with | speak with | told | ask | hablar con
+    | hable con | hablo con | buddy | coworker | dile a | llame a | llama a | with | under | from
+    """
+)
 _NAMESAKES = frozenset({"st", "saint", "san", "santa", "hurricane", "hurricanes", "huracan", "storm"})
 
 
@@ -37,6 +51,20 @@ def find_names(said: Said, hint: Hint) -> Iterator[Span]:
     yield from _find_known(said, _known_words(hint.names))
     yield from _find_introduced(said)
     yield from _find_borne(said)
+
+
+def find_names_again(said: Said, hint: Hint) -> Iterator[Span]:
+    """Find what elsewhere in the message is masked as a name: "I'm not Rose. Rose's the one who ordered"."""
+    masked = {
+        word
+        for held in said.words
+        if held.plain == HELD_NAME
+        for word in plain(said.text[held.start : held.end]).replace("-", " ").split()
+    }
+    again = {_bare(word) for word in masked if len(word) > MOST_SPELT} - COMMON - _PARTICLES
+    for at, word in enumerate(said.words if again else ()):
+        if word.kind == WORD and _bare(word.plain) in again:
+            yield said.span(at, at + 1, NAME)
 
 
 def introduced_names(text: str) -> tuple[str, ...]:
@@ -162,17 +190,36 @@ def _starts_name(said: Said, at: int) -> bool:
     word = _bare(said.words[at].plain)
     if not _is_long_word(said, at) or _is_called_after(said, at):
         return False
-    if word in given_names():
-        return True
+    return word in given_names() or _starts_unusual_name(said, at, word)
+
+
+def _starts_unusual_name(said: Said, at: int, word: str) -> bool:
     is_written = _is_written_name(said, at)
     if word in wordlike_names():
-        return _is_surname(said, at + 1) or (is_written and not said.starts_sentence(at) and word not in PLACES)
+        is_told = _is_told_of(said, at) or (said.has_capitals and said.is_capital(at) and _follows_role(said, at))
+        is_inside = is_written and not _starts_sentence(said, at) and word not in PLACES
+        return is_told or _is_surname(said, at + 1) or is_inside
     if not is_written:
         return False
     follows = _is_written_name(said, at + 1 + _has_initial(said, at + 1)) and said.words[at - 1].plain not in PLACES
-    if said.starts_sentence(at):
+    if _starts_sentence(said, at):
         return follows and (word in surnames() or _is_surname(said, at + 1))
     return follows or _follows_role(said, at)
+
+
+def _is_told_of(said: Said, at: int) -> bool:
+    """Whether it does or is told what only a person can: "destiny said", "me dijo modesto", "talk to miles"."""
+    after = said.plains[at + 1] if at + 1 < len(said.words) else ""
+    before = tuple(said.plains[max(0, at - 2) : at])
+    return said.words[at].plain not in COMMON and (after in SAYING or before[-1:] in _TOLD or before in _TOLD)
+
+
+def _starts_sentence(said: Said, at: int) -> bool:
+    """As told by the mark before it, but for one that only abbreviates a title or opens a list: "Dr. Bell"."""
+    if at and said.words[at - 1].plain == ":":
+        return False
+    is_title = at > 1 and said.words[at - 1].plain == "." and said.words[at - 2].plain in ROLES
+    return said.starts_sentence(at) and not is_title
 
 
 def _is_called_after(said: Said, at: int) -> bool:
@@ -212,7 +259,8 @@ def _extended(said: Said, at: int, *, limit: int, is_borne: bool = False) -> int
         spelt = spelt_until(said, at, min(len(said.words), at + MOST_SPELT_LETTERS))
         if spelt > at:
             return spelt
-        if _is_further_name(said, at) and not (is_borne and word.plain.endswith(NO_NAME_ENDINGS)):
+        is_written = said.has_capitals and said.words[at - 1].kind == WORD and _is_capital_word(said, at)
+        if (is_written or _is_further_name(said, at)) and not (is_borne and word.plain.endswith(NO_NAME_ENDINGS)):
             limit -= 1
             at = end = at + 1
         elif initial := _has_initial(said, at):
@@ -222,6 +270,13 @@ def _extended(said: Said, at: int, *, limit: int, is_borne: bool = False) -> int
         else:
             break
     return end
+
+
+def _is_capital_word(said: Said, at: int) -> bool:
+    """Whether a name may be what anybody says beside, since it is written as one: "Dakota Sales"."""
+    word = said.words[at]
+    is_shouted = said.text[word.start : word.end].isupper()
+    return _is_long_word(said, at) and said.is_capital(at) and not is_shouted and word.plain not in PLACES
 
 
 def _is_hyphen(said: Said, at: int) -> bool:

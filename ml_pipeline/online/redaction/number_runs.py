@@ -23,9 +23,8 @@ _SEPARATORS = words(
 )
 _PHRASES = phrases(
     """
-    a ver | area code | con lada | dejame ver | let me see | let me think | y luego | and then | no wait | no perdon |
-    the rest | lo demas | the last | los ultimos | las ultimas | followed by | guion bajo | guion medio | i mean | let me | let's see | me see | o sea | seguido de |
-    seguido por | you know
+    a ver | area code | con lada | dejame ver | y luego | and then | no wait | no perdon | followed by | guion bajo |
+    guion medio | i mean | let me | let's see | me see | o sea | seguido de | seguido por | you know
     """
 )
 _LOOSE_MARKS = frozenset("-\u2013\u2014()+*·…")
@@ -150,7 +149,8 @@ def _step(said: Said, at: int, end: int, *, may_conjoin: bool, is_long: bool) ->
         return 2
     if word.plain in _CONJUNCTIONS:
         return int(may_conjoin or following in HESITATIONS)
-    if word.plain in HESITATIONS or word.plain in _SEPARATORS or is_surely_letter(said, at):
+    is_hidden = word.plain.strip("x") == ""
+    if word.plain in HESITATIONS or word.plain in _SEPARATORS or is_hidden or is_surely_letter(said, at):
         return 1
     is_spelt = bool(letter_of(said, at)) and any(is_surely_letter(said, beside) for beside in (at - 1, at + 1))
     return int(is_spelt or is_glued(said, at) or (is_long and end == at + 1 and bool(letter_of(said, at))))

@@ -8,7 +8,7 @@ from ml_pipeline.online.redaction.number_kinds import number_kind
 from ml_pipeline.online.redaction.number_runs import Run, is_glued, read_runs
 from ml_pipeline.online.redaction.number_words import lexicon
 from ml_pipeline.online.redaction.quantities import unexplained
-from ml_pipeline.online.redaction.said import MARK, WORD, Said, Span
+from ml_pipeline.online.redaction.said import MARK, WORD, Said, Span, words
 
 FEWEST_DIGITS = 4
 FEWEST_DIGITS_ASKED = 3
@@ -17,6 +17,9 @@ DIGITS_AFTER_LETTERS = 6
 FEW_LETTERS = 2
 """So many letters before fewer digits may be words: "y a 5512"."""
 DIGITS_BEFORE_A_CHECK_LETTER = 7
+MOST_WORDS_TO_END = 4
+MOST_WORDS_TO_REST = 8
+_ENDS = words("ends ending end last termina terminan terminacion acaba acaban finaliza ultimos ultimas empieza starts")
 _TELL_LETTER = frozenset({"y", "and", "la", "the", "letra", "letter", "con", "with"})
 _DASHES = frozenset({"guion", "dash", "hyphen"})
 _OPENINGS = frozenset({"(", "+", "plus"})
@@ -26,8 +29,12 @@ def find_numbers(said: Said, hint: Hint) -> Iterator[Span]:
     is_asked = hint.asked == "number"
     fewest = FEWEST_DIGITS_ASKED if is_asked else FEWEST_DIGITS
     done = 0
-    for whole in read_runs(said, lexicon(hint.language)):
+    runs = read_runs(said, lexicon(hint.language))
+    long = [run for run in runs if len(run.digits) >= FEWEST_DIGITS]
+    for whole in runs:
         if len(whole.digits) < fewest:
+            if _is_read_out(whole) and (_tells_end(said, whole) or _is_part(whole, long)):
+                yield said.span(whole.first, whole.end, number_kind(said, whole.first, whole.digits))
             continue
         run = unexplained(said, whole, is_asked=is_asked)
         if run is None or len(run.digits) < fewest:
@@ -35,6 +42,22 @@ def find_numbers(said: Said, hint: Hint) -> Iterator[Span]:
         first, end = _letters_before(said, run, done), _letters_behind(said, run)
         yield said.span(first, end, number_kind(said, first, _code(said, run, first, end)))
         done = end
+
+
+def _is_read_out(run: Run) -> bool:
+    """Whether it is told digit by digit, as no amount is."""
+    is_close = run.end - run.first == len(run.pieces)
+    return is_close and len(run.pieces) >= 2 and all(len(piece.digits) == 1 for piece in run.pieces)
+
+
+def _tells_end(said: Said, run: Run) -> bool:
+    """Such as "acaba en seis cuatro cero"."""
+    return not _ENDS.isdisjoint(said.plains[max(0, run.first - MOST_WORDS_TO_END) : run.first])
+
+
+def _is_part(run: Run, long: list[Run]) -> bool:
+    """Whether it is the rest of a longer number near by: "two oh six, and the rest is eight one four…"."""
+    return any(max(run.first - other.end, other.first - run.end) <= MOST_WORDS_TO_REST for other in long)
 
 
 def _letters_before(said: Said, run: Run, done: int) -> int:

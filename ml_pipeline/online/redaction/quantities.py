@@ -122,7 +122,7 @@ def _is_one_of(said: Said, at: int, words: frozenset[str], phrases: frozenset[tu
         return False
     following = said.words[at + 1].plain if at + 1 < len(said.words) else ""
     if said.words[at].plain in {"mas", "more", "-", "full", "active", "other", "new", "different"}:
-        return following in words
+        return following in words and len(following) > 1
     return said.words[at].plain in words or (said.words[at].plain, following) in phrases
 
 
@@ -168,7 +168,7 @@ def _is_date_or_time(said: Said, pieces: Sequence[Piece]) -> bool:
         return True
     digits = [piece.digits for piece in pieces]
     if len(pieces) == 2:
-        return _is_spoken_year(said, pieces) or _is_time(said, pieces)
+        return _is_spoken_year(said, pieces) or _is_time(said, pieces) or _is_size(said, pieces)
     if len(pieces) == 3:
         return _is_year(pieces[2]) and len(digits[0]) <= 2 >= len(digits[1]) and int(digits[0]) <= 31 >= int(digits[1])
     return False
@@ -195,6 +195,11 @@ def _is_time(said: Said, pieces: Sequence[Piece]) -> bool:
     return is_quarter or before in _TIME_BEFORE or after in _TIME_AFTER
 
 
+def _is_size(said: Said, pieces: Sequence[Piece]) -> bool:
+    """Such as "14 x 30"."""
+    return said.plains[pieces[0].end : pieces[1].first] in (["x"], ["by"], ["por"])
+
+
 def _is_range(said: Said, pieces: Sequence[Piece]) -> bool:
     """Such as "500-1000", from one round number to a greater one; "70/30"."""
     if len(pieces) != 2 or any(said.words[piece.first].kind not in {DIGITS, GROUPED} for piece in pieces):
@@ -212,7 +217,8 @@ def _is_round(pieces: Sequence[Piece]) -> bool:
 
 def _follows(said: Said, pieces: Sequence[Piece], words: frozenset[str]) -> bool:
     first = pieces[0].first
-    return len(pieces) == 1 and any(word.plain in words for word in said.words[max(0, first - 2) : first])
+    digits = sum(len(piece.digits) for piece in pieces)
+    return digits <= LONGEST_PRICE and not words.isdisjoint(said.plains[max(0, first - 2) : first])
 
 
 def _is_price(said: Said, pieces: Sequence[Piece]) -> bool:

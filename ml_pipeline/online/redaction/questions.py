@@ -41,8 +41,9 @@ _ADDRESS = r"""
 """
 _NUMBER = r"""
     \b(?:phone|telefono|cel|celular|movil|mobile|whatsapp|card|tarjeta|plastico|plastic|ssn|curp|rfc|dni|nie|iban
-      |clabe|passport|pasaporte|id|cell|cellphone|landline|callback|amex|american\ express|visa|mastercard|cif|nss|ein|routing
-      |order|pedido|contrato|contract|policy|membership|membresia|reference|referencia|cliente|identificador|identificacion|documento|matricula|folio|clave|licencia|license
+      |clabe|passport|pasaporte|id|cell|cellphone|landline|callback|amex|american\ express|visa|mastercard|cif|nss|ein
+      |routing|order|pedido|contrato|contract|policy|membership|membresia|reference|referencia|cliente|identificador
+      |identificacion|documento|matricula|folio|clave|licencia|license
       |expediente|siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
     | \b(?:your|the|full|whole)\ social\b | \bcall\ (?:you|her|him|them)\b | \bseguro\ social\b | \bnumber\b(?!\ of)
     | \bnumero\b(?!\ de\ (?:personas|empleados|usuarios|licencias|invitados|agentes|hijos|sucursales))
@@ -63,8 +64,8 @@ _REQUEST = r"""
       |pas[ae]\w*|falta\w*)\b
     | \b(?:dime|digame|dame|deme|necesito|quisiera|solicito|confirm[ae]\w+|indiqu?[ae]\w+|deletre\w+|compart[ae]\w+
       |regal[ae]\w+|proporcion\w+|repit\w+|dict[ae]\w+|pas[ae]me|complet[ae])\b
-    | \bpor\ favor\b | \bes\ tan\ amable\b | \bgo\ ahead\b | \bready\ for\b | \badelante\b | \bcuando\ guste\b | \bi'll\ need\b
-    | \b(?:didn't|did\ not)\ (?:catch|get)\b | \ble\ pido\b | \bdict[ae]\b | \bfalta\b
+    | \bpor\ favor\b | \bes\ tan\ amable\b | \bgo\ ahead\b | \bready\ for\b | \badelante\b | \bcuando\ guste\b
+    | \bi'll\ need\b | \b(?:didn't|did\ not)\ (?:catch|get)\b | \ble\ pido\b | \bdict[ae]\b | \bfalta\b
     """
 _OWN = re.compile(r"\b(?:my|our) (?:\w+ )?(?:name|email|number|phone)|\bmi (?:nombre|correo|numero|telefono)")
 _SENTENCE = re.compile(r"[^.?!\n]+[.?!]*")

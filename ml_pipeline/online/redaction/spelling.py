@@ -5,24 +5,29 @@ from collections.abc import Iterator
 from ml_pipeline.online.redaction.hint import EMAIL, ID, NAME, Hint
 from ml_pipeline.online.redaction.letters import SURE_LETTERS, is_surely_letter, letter_of, letter_until
 from ml_pipeline.online.redaction.number_words import Lexicon, lexicon
-from ml_pipeline.online.redaction.said import DIGITS, MARK, Said, Span
+from ml_pipeline.online.redaction.said import DIGITS, HELD, MARK, Said, Span
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
 FEWEST_CHARACTERS = 5
 FEWEST_SURE_LETTERS = 3
+FEW_LETTERS = 2
+"""So many and a digit are the rest of a code of which more has been told."""
 MOST_BETWEEN = 2
 
 
 def find_spellings(said: Said, hint: Hint) -> Iterator[Span]:
     if SURE_LETTERS.isdisjoint(said.vocabulary):
         return
-    if sum(word in SURE_LETTERS for word, *_ in said.words) < FEWEST_SURE_LETTERS:
+    if sum(word in SURE_LETTERS for word, *_ in said.words) < FEW_LETTERS:
         return
     known = lexicon(hint.language)
+    has_number = any(kind == HELD for _, _, _, kind in said.words)
     at = 0
     while at < len(said.words):
         end, letters, digits = _spelt_from(said, at, known)
-        if letters + digits >= FEWEST_CHARACTERS and letters >= FEWEST_SURE_LETTERS:
+        fewest = FEW_LETTERS if hint.asked in {"name", "email"} else FEWEST_SURE_LETTERS
+        is_long = letters + digits >= FEWEST_CHARACTERS and letters >= fewest
+        if is_long or (has_number and letters >= FEW_LETTERS and digits):
             yield said.span(at, end, _label(hint, has_digits=digits > 0))
         at = max(end, at + 1)
 
@@ -42,7 +47,7 @@ def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
             letters += 1 + waiting
             at = end = after
             waiting = 0
-        elif (word.kind == DIGITS and len(word.plain) == 1) or word.plain in known.units:
+        elif (word.kind == DIGITS and len(word.plain) == 1) or word.plain in known.units or _is_oh(said, at, known):
             digits += 1
             letters += waiting
             at = end = at + 1
@@ -59,6 +64,10 @@ def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
     if is_last and letters >= FEWEST_SURE_LETTERS:
         return last_letter, letters + waiting, digits
     return end, letters, digits
+
+
+def _is_oh(said: Said, at: int, known: Lexicon) -> bool:
+    return said.words[at].plain == "oh" and at > 0 and said.words[at - 1].plain in known.units
 
 
 def _label(hint: Hint, *, has_digits: bool) -> str:
