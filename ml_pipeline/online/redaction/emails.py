@@ -39,7 +39,7 @@ _INNER_WORDS = words(
 )
 _NO_DOMAINS = words("that this your the our my el la su tu un una")
 """Behind a mere "at" these tell of a site, not of an address."""
-MOST_COMMON_WORDS = 3
+MOST_COMMON_WORDS = 5
 SHORTEST_ENDING = 2
 _BARE_ENDINGS = frozenset({"com", "mx", "net"})
 _NEVER_LOCAL = words(

@@ -22,9 +22,10 @@ _SURE = (
 # What introduces a name or anything else: only what is known or written as a name counts behind it.
 _DOUBTFUL = (
     "soy|yo soy|habla|aqui habla|aqui|con|es|i am|i'm|im|this is|it's|its|it is|call me|here is|i'm called|hi|hello"
-    "|hola|gracias|thanks|thank you|senor|put it under|asking for|it's under|book it under|under|speak to|speaking with"
-    "|talk to|it's me|put|for|with|digame|dime|ponme|ponle|te hablo|para|por|pues"
+    "|hola|gracias|thanks|thank you|senor|asking for|it's me|ponme|ponle|te hablo|tell|ask|dile a|avisale a|contesta"
+    "|le contesta|llame a|digame|dime"
 )
+_OF_OTHERS = frozenset({"kin", "tell", "ask", "dile a", "avisale a", "contesta", "le contesta", "llame a"})
 _SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
 _FILLING = HESITATIONS | frozenset({",", ":", "es", "is", "'"})
 _ASKING = frozenset({"quien", "que", "como", "cual", "se", "no", "what", "who", "which", "not", "whose"})
@@ -66,7 +67,8 @@ class Introduction(NamedTuple):
 
     @property
     def tells_kin(self) -> bool:
-        return self.phrase == "kin"
+        """Somebody else is spoken of, by a word that a person's name mostly follows."""
+        return self.phrase in _OF_OTHERS
 
     @property
     def is_this(self) -> bool:

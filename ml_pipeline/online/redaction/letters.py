@@ -18,11 +18,13 @@ SURE_LETTER_NAMES = words(
 LETTERS_THAT_ARE_WORDS = frozenset("aeiouy")
 
 
+LONGEST_LETTER_NAME = 9
 _BEFORE_LETTERS = words("double doble capital mayuscula")
 _LETTERS_OF_TWO_WORDS = phrases(
     "i griega | i latina | uve doble | ve doble | be larga | be grande | ve chica | ve corta"
 )
 _EXPLAINING = sorted(phrases("as in | for | like | like in | de | como | como en | como de"), key=len, reverse=True)
+_EXPLAINING_STARTS = frozenset(first for first, *_ in _EXPLAINING)
 _SAME_SOUND = {"b": "bv", "v": "bv", "y": "yi", "i": "iy", "c": "ck", "k": "ck"}
 SURE_LETTERS = SURE_LETTER_NAMES | (frozenset("abcdefghijklmnopqrstuvwxyz") - LETTERS_THAT_ARE_WORDS)
 
@@ -50,12 +52,16 @@ def letter_until(said: Said, at: int) -> int:
     Such as "b", "b as in boy", "ka de kilo", "double l", "i griega".
     """
     plains = said.plains
+    if len(plains[at]) > LONGEST_LETTER_NAME:
+        return at
     start = at + 1 if plains[at] in _BEFORE_LETTERS and at + 1 < len(plains) else at
     if not letter_of(said, start):
         return at
     end = start + 1
     if tuple(plains[start : start + 2]) in _LETTERS_OF_TWO_WORDS:
         end += 1
+    if end >= len(plains) or plains[end] not in _EXPLAINING_STARTS:
+        return end
     for explaining in _EXPLAINING:
         after = end + len(explaining)
         if after < len(plains) and tuple(plains[end:after]) == explaining and _starts_with(said, start, after):

@@ -171,13 +171,14 @@ def _find_borne(said: Said) -> Iterator[Span]:
 
 def _candidates(said: Said) -> list[int]:
     borne, wordlike, text, has_capitals = given_names(), wordlike_names(), said.text, said.has_capitals
+    family, plains = surnames(), [*said.plains, ""]
     return [
         at
         for at, (word, start, _, kind) in enumerate(said.words)
         if word in borne
         or word in wordlike
         or (word[-2:] == "'s" and word[:-2] in borne)
-        or (kind == WORD and has_capitals and text[start].isupper())
+        or (kind == WORD and (text[start].isupper() if has_capitals else plains[at + 1] in family))
     ]
 
 
@@ -200,11 +201,18 @@ def _starts_unusual_name(said: Said, at: int, word: str) -> bool:
         is_inside = is_written and not _starts_sentence(said, at) and word not in PLACES
         return is_told or _is_surname(said, at + 1) or is_inside
     if not is_written:
-        return False
+        return not said.has_capitals and _is_followed_by_surname(said, at, word)
     follows = _is_written_name(said, at + 1 + _has_initial(said, at + 1)) and said.words[at - 1].plain not in PLACES
     if _starts_sentence(said, at):
         return follows and (word in surnames() or _is_surname(said, at + 1))
     return follows or _follows_role(said, at)
+
+
+def _is_followed_by_surname(said: Said, at: int, word: str) -> bool:
+    """Whether two words, of which nobody says either beside, are a name: "farrukh siddiqui"."""
+    if word in COMMON or word.endswith(NO_NAME_ENDINGS) or at + 1 >= len(said.words):
+        return False
+    return said.plains[at + 1] in surnames() and said.plains[at + 1] not in COMMON
 
 
 def _is_told_of(said: Said, at: int) -> bool:

@@ -29,10 +29,10 @@ _PHRASES = phrases(
 )
 _LOOSE_MARKS = frozenset("-\u2013\u2014()+*·…")
 _TIGHT_MARKS = frozenset("./_")
-_BRIDGES = words(
+_BRIDGES = HESITATIONS | words(
     """
     no not y and es is it's son was el la the then luego despues rest resto last ultimos falta faltan termina ending
-    what que oops hang on sea think no's lada area code actually correction corrijo dejame ver see let me mas plus
+    what que oops hang on sea think no's lada area code actually correction corrijo dejame ver see let me mas plus ,
     """
 )
 """What else may stand inside a number read out in pieces; never in a list of amounts."""
@@ -121,13 +121,10 @@ def _joins(said: Said, last: Piece, piece: Piece, *, is_long: bool) -> bool:
 
 
 def _is_bridged(said: Said, last: Piece, piece: Piece) -> bool:
-    if not all(_is_read_out(said, beside) for beside in (last, piece)):
-        return False
-    between = said.words[last.end : piece.first]
-    return all(word.plain in _BRIDGES or word.plain in HESITATIONS or word.plain == "," for word in between)
+    return _BRIDGES.issuperset(said.plains[last.end : piece.first]) and _is_read_out(last) and _is_read_out(piece)
 
 
-def _is_read_out(said: Said, piece: Piece) -> bool:
+def _is_read_out(piece: Piece) -> bool:
     """Whether it may be a part of something longer: no round number and no amount."""
     is_round = len(piece.digits) > 1 and piece.digits.endswith("00")
     return not piece.is_large and not is_round and len(piece.digits) <= MOST_DIGITS_AT_BRIDGE

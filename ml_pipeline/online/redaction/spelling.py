@@ -2,15 +2,17 @@
 
 from collections.abc import Iterator
 
-from ml_pipeline.online.redaction.hint import EMAIL, ID, NAME, Hint
+from ml_pipeline.online.redaction.hint import EMAIL, ID, NAME, NUMBER, PHONE, Hint
 from ml_pipeline.online.redaction.letters import SURE_LETTERS, is_surely_letter, letter_of, letter_until
 from ml_pipeline.online.redaction.number_words import Lexicon, lexicon
-from ml_pipeline.online.redaction.said import DIGITS, HELD, MARK, Said, Span
+from ml_pipeline.online.redaction.said import DIGITS, MARK, Said, Span
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
 FEWEST_CHARACTERS = 5
 FEWEST_SURE_LETTERS = 3
 FEW_LETTERS = 2
+HELD_NUMBERS = frozenset({ID.lower(), NUMBER.lower(), PHONE.lower()})
+_SPELT_ANSWERS = frozenset({"name", "email"})
 """So many and a digit are the rest of a code of which more has been told."""
 MOST_BETWEEN = 2
 
@@ -18,14 +20,14 @@ MOST_BETWEEN = 2
 def find_spellings(said: Said, hint: Hint) -> Iterator[Span]:
     if SURE_LETTERS.isdisjoint(said.vocabulary):
         return
-    if sum(word in SURE_LETTERS for word, *_ in said.words) < FEW_LETTERS:
+    has_number = HELD_NUMBERS.intersection(said.vocabulary)
+    fewest = FEW_LETTERS if has_number or hint.asked in _SPELT_ANSWERS else FEWEST_SURE_LETTERS
+    if sum(word in SURE_LETTERS for word in said.plains) < fewest:
         return
     known = lexicon(hint.language)
-    has_number = any(kind == HELD for _, _, _, kind in said.words)
     at = 0
     while at < len(said.words):
         end, letters, digits = _spelt_from(said, at, known)
-        fewest = FEW_LETTERS if hint.asked in {"name", "email"} else FEWEST_SURE_LETTERS
         is_long = letters + digits >= FEWEST_CHARACTERS and letters >= fewest
         if is_long or (has_number and letters >= FEW_LETTERS and digits):
             yield said.span(at, end, _label(hint, has_digits=digits > 0))

@@ -39,6 +39,20 @@ man dude buddy folks hmm mm mhm huh ugh ah er january february march april june 
 december monday tuesday wednesday thursday friday saturday sunday three four six seven eight nine ten zero double dash
 dot underscore hyphen apartment unit street avenue road city state country zip code house building floor letter
 letters capital lowercase uppercase slash space
+comparing prices pricing budget quote quotes estimate invoice receipt contract contracts lease warranty discount
+upgrade renewal trial demo subscription support install installation installed delivery shipping order orders item
+items package product products model version software laptop tablet screen printer phone phones internet wifi signal
+speed cable router camera alarm security system systems app apps website site page link login password code codes
+number numbers bill bills credit debit bank loan rate rates interest fee fees tax taxes insurance policy claim
+coverage deductible premium doctor appointment clinic hospital medicine pain surgery dentist school class classes
+course lesson teacher student students church office building shop stores market garage kitchen bathroom bedroom
+roof window windows door doors floor yard pool fence tree trees garden car cars truck van tires engine oil gas trip
+flight hotel wedding party birthday holiday vacation dog cat pet pets baby kids kid boy girl boys girls guy lady
+grandma grandpa parents folks family families neighbor boss coworker employee employees staff crew team member members
+green red blue black white gray grey yellow orange purple brown pink small large huge tiny tall heavy light cheap
+cheaper free broken dirty clean cold hot warm dry wet empty fair true false wrong simple complicated hard soft strong
+weak main extra special normal regular basic full half double single annual monthly weekly daily quarterly
+tech technician driver installer agent rep reps salesman supervisor super bookkeeper contractor electrician plumber
 """
 
 _SPANISH = """
@@ -78,6 +92,21 @@ gerente vendedor vendedora vegano vegana consciente capaz fan nuevos alto alta h
 febrero marzo abril mayo junio julio agosto septiembre setiembre octubre noviembre diciembre lunes martes miercoles
 jueves viernes sabado domingo hombre ajaja ajajaja ajo aja eh em mmm ah llamando llame marque comunico comunica
 contesto escuchar escucho oir oigo ventas sistema registrada registrado registre titular vengo venimos interesados
+trabaja vive piensa opina maneja lleva paga compra usa viaja anda llega sale entra sube baja come duerme estudia cuida
+ayuda necesita prefiere conoce insiste decide firma cobra vende atiende revisa llora juega cocina sufre padece tuvo
+estuvo vino hizo puso trajo supo pudo pago compro vendio llego salio entro murio fallecio enfermo trabajo estudio viajo
+autonomo autonoma iva modelo marca mercado oficina bodega fabrica taller tienda local negocio iglesia comunidad equipo
+contrato renta seguro garantia instalacion mantenimiento descuento oferta promocion cupon tarifa cuota mensualidad
+tarjetas factura facturas recibo recibos cotizacion catalogo folleto muestra prueba demo licencia usuarios clave
+acceso pagina sitio red internet senal velocidad megas telefono linea lineas equipos aparato pantalla cable camara
+sistema programa aplicacion version nube datos carro coche camioneta moto llantas gasolina viaje vuelo boda fiesta
+cumpleanos vacaciones escuela clase clases curso cursos examen materia colegio universidad trabajos salud doctor cita
+citas receta medicina dolor cirugia seguro hospital clinica banco credito prestamo deuda intereses ahorro inversion
+verde rojo azul negro blanco gris rosa amarillo grandes pequenos rapida lenta lento fuerte facil dificil imposible
+especial normal distinto distinta diferente diferentes completo completa incluido incluida gratis caros cara baratos
+frio caliente limpio sucio roto rota lleno vacio abierto cerrado cerca lejos arriba afuera adentro enfrente junto
+fin final principio mitad resto cosa rato ratito plazo fecha fechas primera tercer cuarta quinta lado problema
+problemas queja reclamo solucion respuesta duda dudas idea ideas opcion opciones razon motivo forma tipos clase
 """
 
 COMMON = frozenset(_ENGLISH.split()) | frozenset(_SPANISH.split())
@@ -109,7 +138,7 @@ ROLES = words(
     atentamente atte son daughter husband wife mom dad mother father brother sister nephew niece cousin uncle aunt
     grandma grandpa grandmother grandfather coworker boss manager roommate neighbor neighbour partner fiance fiancee
     girlfriend boyfriend vet dr doctor nurse tutor instructor teacher dentist therapist assistant colleague landlord
-    tenant twins kids friend named called under signed mr mrs ms sr sra dra lic ing prof don dona regards sincerely
+    tenant twins kids friend named called under signed law mr mrs ms sr sra dra lic ing prof don dona regards sincerely
     """
 )
 """Behind one of these a word in capitals is somebody's name."""
