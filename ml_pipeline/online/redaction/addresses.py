@@ -77,7 +77,7 @@ def _with_part_before(said: Said, first: int, done: int, known: Lexicon) -> int:
             return at
         if not (
             word in _LINKS
-            or word in {"at", "on"}
+            or word in {"at", "on", "is", "es"}
             or word in PARTS
             or word in STREETS_BEFORE
             or _number_until(said, at, known)
@@ -97,7 +97,7 @@ def _place_at(said: Said, at: int, known: Lexicon) -> Place:
 def _street_with_number(said: Said, at: int, known: Lexicon) -> Place:
     """Such as "calle Reforma número 12": across names, not across a sentence."""
     kind = said.words[at].plain
-    if kind not in STREETS_BEFORE or (kind == "cuesta" and not (said.has_capitals and said.is_capital(at))):
+    if kind not in STREETS_BEFORE or not _is_meant_as_street(said, at):
         return NOWHERE
     if (
         kind in _NAMED_STREETS
@@ -109,11 +109,20 @@ def _street_with_number(said: Said, at: int, known: Lexicon) -> Place:
         if _number_until(said, place, known):
             return at, _extended(said, at + 1, known)
         word = said.words[place]
-        if word.plain in COMMON and not _may_stand_in_street(said, place, known):
+        is_written = said.has_capitals and said.is_capital(place)
+        if word.plain in COMMON and not is_written and not _may_stand_in_street(said, place, known):
             break
         if word.kind == MARK and word.plain not in {",", ".", "#", "-", "/"}:
             break
     return NOWHERE
+
+
+def _is_meant_as_street(said: Said, at: int) -> bool:
+    """Of "cuesta" and "c" only as in "Cuesta de San Vicente" and "c/ Mayor"."""
+    kind = said.words[at].plain
+    if kind == "c":
+        return said.plains[at + 1 : at + 2] in (["/"], ["."])
+    return kind != "cuesta" or (said.has_capitals and said.is_capital(at))
 
 
 def _may_stand_in_street(said: Said, at: int, known: Lexicon) -> bool:
@@ -286,6 +295,8 @@ def _extended(said: Said, start: int, known: Lexicon) -> int:
         elif word.plain in _ABBREVIATED or word.kind == ORDINAL or _is_name(said, at, known) or _is_door(said, at, end):
             at += 1
             end = at if word.kind != MARK else end
+        elif at < start + MOST_NAME_WORDS and _is_written_in_street(said, at):
+            at = end = at + 1
         elif at == end and said.plains[at : at + 2] in _HALVES:
             at = end = at + 2
         elif _is_link(said, at, end) or (may_pair and word.plain in {"y", "and"}):
@@ -293,6 +304,14 @@ def _extended(said: Said, start: int, known: Lexicon) -> int:
         else:
             break
     return end
+
+
+def _is_written_in_street(said: Said, at: int) -> bool:
+    """Whether anybody says the word beside, but here it is written as a name: "Av. Universidad"."""
+    if not said.has_capitals or said.words[at].kind != WORD or not said.is_capital(at):
+        return False
+    before = said.words[at - 1]
+    return before.kind == WORD or (before.plain == "." and said.words[at - 2].plain in _ABBREVIATED)
 
 
 def _is_door(said: Said, at: int, end: int) -> bool:

@@ -14,13 +14,14 @@ from ml_pipeline.online.redaction.vocabulary import COMMON, NO_NAME_ENDINGS
 MOST_WORDS = {"name": 8, "email": 16, "number": 24, "address": 14, "birth_date": 16}
 """A longer answer says more than was asked."""
 FEWEST_DIGITS = 2
+SHORTEST_NAME = 3
 
 MOST_WORDS_TO_REFUSAL = 3
 
 _OPENERS = words(
     """
     no not nope nah don't won't can't do rather prefer skip let's just why prefiero mejor ni luego nunca tampoco dejelo
-    deje dejalo olvidelo nothing none never ask ninguno ninguna nada sin para
+    deje eso primero dejalo olvidelo nothing none never ask ninguno ninguna nada sin para
     """
 )
 _SIGNS = words("@ arroba at dot punto guion _ underscore")
@@ -45,10 +46,11 @@ def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
 
 
 def _borne(said: Said) -> Iterator[Span]:
-    """What many bear as a name, though it be a word beside: who is asked for a name means it as one."""
+    """What hardly anybody says or many bear as a name: who is asked for a name means it as one."""
     borne = wordlike_names() | surnames()
-    for at, word in enumerate(said.plains):
-        if word in borne and word not in COMMON:
+    for at, word in enumerate(said.words):
+        is_unknown = word.kind == WORD and len(word.plain) >= SHORTEST_NAME and _is_telling(word.plain)
+        if is_unknown and (word.plain in borne or not said.has_capitals):
             yield said.span(at, at + 1, NAME)
 
 

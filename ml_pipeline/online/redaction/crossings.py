@@ -43,6 +43,9 @@ def _behind_opener(said: Said, at: int, known: Lexicon) -> Iterator[Span]:
         if after > second:
             yield said.span(start, after, ADDRESS)
             return
+    before = at - 1 - (at > 1 and said.words[at - 1].plain == "casi")
+    if said.words[at].plain == "esquina" and before >= 0 and _is_name(said, before, known):
+        yield said.span(before, end, ADDRESS)
     if said.words[at].plain in {"esquina", "corner"} and start > at + 1:
         yield said.span(start, end, ADDRESS)
 

@@ -32,6 +32,8 @@ _ENDINGS = words(
     email space
     """
 )
+_WORDS_TOO = frozenset({"hot", "out"})
+_SPLIT_PROVIDERS = frozenset({"hot", "out", "proton"})
 _INNER_WORDS = words(
     """
     el la los las de del y the of and
@@ -77,7 +79,7 @@ def find_emails(said: Said, hint: Hint) -> Iterator[Span]:
 
 def _domain_until(said: Said, at: int, sign: str, hint: Hint) -> int:
     """Return where the domain behind the at sign ``at`` ends; 0 where that is none."""
-    if sign in _PROVIDERS and hint.asked == "email":
+    if sign in _PROVIDERS - _WORDS_TOO and hint.asked == "email":
         return _endings_until(said, at + 1)
     if sign not in _AT and sign not in _MAYBE_AT:
         return 0
@@ -86,13 +88,21 @@ def _domain_until(said: Said, at: int, sign: str, hint: Hint) -> int:
         start += 1
     dot = _first_dot(said, start)
     if dot and not (sign in _MAYBE_AT and said.words[start].plain in _NO_DOMAINS):
-        return _endings_until(said, dot)
+        end = _endings_until(said, dot)
+        return end if sign in _AT or _is_surely_domain(said, sign, end) else 0
     if start >= len(said.words):
         return start if sign == "arroba" else 0
     if said.words[start].plain in _PROVIDERS or (sign == "arroba" and said.words[start].kind == WORD):
-        is_split = said.words[start].plain in {"hot", "out", "proton"} and start + 1 < len(said.words)
+        is_split = said.words[start].plain in _SPLIT_PROVIDERS and start + 1 < len(said.words)
         return _endings_until(said, start + 1 + is_split)
     return 0
+
+
+def _is_surely_domain(said: Said, sign: str, end: int) -> bool:
+    """Whether what ends before word ``end`` is one behind a mere "at": "reach me at ana dot paz at…" has it later."""
+    if end < len(said.words) and said.words[end].plain in _SIGNS:
+        return False
+    return sign == "at" or said.words[end - 1].plain in _ENDINGS
 
 
 def _first_dot(said: Said, start: int) -> int:
@@ -130,7 +140,7 @@ def _is_ending(said: Said, at: int, *, has_dot: bool) -> bool:
     if word.plain in _ENDINGS:
         return has_dot or word.plain in _BARE_ENDINGS
     is_said = has_dot and said.words[at - 1].plain in {"dot", "punto"}
-    return is_said and word.plain not in COMMON and len(word.plain) > SHORTEST_ENDING
+    return is_said and word.plain not in _STOPS and len(word.plain) > SHORTEST_ENDING
 
 
 def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:

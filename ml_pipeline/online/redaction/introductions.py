@@ -39,6 +39,8 @@ KIN = words(
     """
 )
 """Behind "my" and one of these a name may follow."""
+TITLES = frozenset({"don", "dona"})
+"""Belong to the name itself."""
 OWNERS = words("my our his her their mi mis su sus tu nuestro nuestra el la un una")
 CLOSERS = frozenset({"speaking", "calling", "here"})
 
@@ -67,6 +69,10 @@ class Introduction(NamedTuple):
 
     @property
     def tells_kin(self) -> bool:
+        return self.phrase == "kin"
+
+    @property
+    def tells_other(self) -> bool:
         """Somebody else is spoken of, by a word that a person's name mostly follows."""
         return self.phrase in _OF_OTHERS
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from ml_pipeline.online.redaction.given_names import given_names, surnames, wordlike_names
 from ml_pipeline.online.redaction.hint import NAME, Hint
-from ml_pipeline.online.redaction.introductions import CLOSERS, INTRODUCERS, Introduction, introduction_at
+from ml_pipeline.online.redaction.introductions import CLOSERS, INTRODUCERS, TITLES, Introduction, introduction_at
 from ml_pipeline.online.redaction.letters import spelt_until
 from ml_pipeline.online.redaction.said import HELD, WORD, Said, Span, phrases, plain, read_words, words
 from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS, NO_NAME_ENDINGS, PLACES, ROLES
@@ -59,12 +59,18 @@ def find_names_again(said: Said, hint: Hint) -> Iterator[Span]:
         word
         for held in said.words
         if held.plain == HELD_NAME
-        for word in plain(said.text[held.start : held.end]).replace("-", " ").split()
+        for word in _words_of_name(plain(said.text[held.start : held.end]))
     }
     again = {_bare(word) for word in masked if len(word) > MOST_SPELT} - COMMON - _PARTICLES
     for at, word in enumerate(said.words if again else ()):
         if word.kind == WORD and _bare(word.plain) in again:
             yield said.span(at, at + 1, NAME)
+
+
+def _words_of_name(name: str) -> list[str]:
+    """The words of a name; one that is spelt counts whole: "k w i a" is "kwia" too."""
+    parts = name.replace("-", " ").split()
+    return [*parts, "".join(part for part in parts if len(part) == 1)]
 
 
 def introduced_names(text: str) -> tuple[str, ...]:
@@ -110,7 +116,8 @@ def _find_introduced(said: Said, *, only_certain: bool = False) -> Iterator[Span
         if introduction and (end := _introduced_until(said, introduction)) > introduction.start:
             done = end
             if not only_certain or introduction.is_sure or said.words[introduction.start].plain in given_names():
-                yield said.span(introduction.start, end, NAME)
+                is_titled = introduction.phrase in TITLES and not only_certain
+                yield said.span(at if is_titled else introduction.start, end, NAME)
         elif said.words[at].plain == "speaking" and not only_certain and (first := _name_before(said, at, done)) < at:
             yield said.span(first, at, NAME)
 
@@ -140,9 +147,10 @@ def _is_likely_name(said: Said, introduction: Introduction) -> bool:
     if word in given_names():
         return True
     if word in wordlike_names():
-        return said.is_capital(at) or _is_surname(said, at + 1) or introduction.tells_kin or introduction.is_this
-    if introduction.tells_kin:
-        return not said.has_capitals and not word.endswith(_NO_KIN_ENDINGS)
+        return said.is_capital(at) or _is_surname(said, at + 1) or introduction.tells_other or introduction.is_this
+    if introduction.tells_other:
+        ends = _NO_KIN_ENDINGS if introduction.tells_kin else NO_NAME_ENDINGS
+        return not said.has_capitals and not word.endswith(ends)
     if introduction.tells_self:
         return said.is_capital(at) or not word.endswith(_TRAIT_ENDINGS)
     if _is_surname(said, at + 1) and not said.has_capitals and word not in wordlike_names():

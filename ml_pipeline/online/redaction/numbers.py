@@ -70,6 +70,8 @@ def _letters_before(said: Said, run: Run, done: int) -> int:
             break
         at -= 1
     is_spelt = first - at >= 2 or (at < first and len(said.words[at].plain) == 1)
+    if first - at >= 2 and any(is_surely_letter(said, place) for place in range(at, first)):
+        return at + (said.words[at].plain == "y")
     if is_spelt and (len(run.digits) >= DIGITS_AFTER_LETTERS or first - at > FEW_LETTERS):
         return at
     while at < first and not (

@@ -51,7 +51,7 @@ flight hotel wedding party birthday holiday vacation dog cat pet pets baby kids 
 grandma grandpa parents folks family families neighbor boss coworker employee employees staff crew team member members
 green red blue black white gray grey yellow orange purple brown pink small large huge tiny tall heavy light cheap
 cheaper free broken dirty clean cold hot warm dry wet empty fair true false wrong simple complicated hard soft strong
-weak main extra special normal regular basic full half double single annual monthly weekly daily quarterly
+weak extra special normal regular basic full half double single annual monthly weekly daily quarterly
 tech technician driver installer agent rep reps salesman supervisor super bookkeeper contractor electrician plumber
 """
 
