@@ -90,11 +90,11 @@ LIVING = phrases(
 DELIVERY = words(
     """
     vivo vive vivimos viven live lives living moved move moving deliver delivery delivered ship shipping send sent
-    mail mailed drop pick picked courier envio envia envien enviar entrega entregan entregar entregaron entreguelo entreguen dejelo dejenlo dejen manda mandar
-    manden recoger recogen recoge recojan recojanla recojanlo paquete package direccion domicilio address located
-    ubicada ubicado queda esta casa house home property oficina office bodega warehouse meet mudanza mudo inmueble
-    apartment departamento piso building edificio driver chofer taxi uber visita visiten envielo mandelo facturas
-    invoices
+    mail mailed drop pick picked courier envio envia envien enviar entrega entregan entregar entregaron entreguelo
+    entreguen dejelo dejenlo dejen manda mandar manden recoger recogen recoge recojan recojanla recojanlo paquete
+    package direccion domicilio address located ubicada ubicado queda esta casa house home property oficina office
+    bodega warehouse meet mudanza mudo inmueble apartment departamento piso building edificio driver chofer taxi
+    uber visita visiten envielo mandelo facturas invoices
     """
 )
 """Where one of these is said, a name and a number beside each other are taken for a street."""
