@@ -79,6 +79,17 @@ SPOKEN = {
     "nací el doce de mayo de mil novecientos ochenta y cinco": "nací <BIRTH_DATE>",
     "i was born may twelfth nineteen eighty five": "i was born <BIRTH_DATE>",
     "q u i n t e r o": "<NAME>",
+    "try two oh six and the rest is eight one four three three nine seven": "try <PHONE>",
+    "el cinco cinco luego doce treinta y cuatro espera cincuenta y seis setenta y ocho": "el <PHONE>",
+    "the card ends in nine oh four": "the card ends in <CARD>",
+    "meet me at the corner of maple and fifth": "meet me at the corner of <ADDRESS>",
+    "we are at forty one old quarry road": "we are at <ADDRESS>",
+    "es la manzana cuatro lote doce": "es la <ADDRESS>",
+    "my son was born october let me think the thirtieth in two thousand eleven": "my son was born <BIRTH_DATE>",
+    "k de kilo a r l a": "<NAME>",
+    "k w i a t k o w s k i kwiatkowski": "<NAME> <NAME>",
+    "mi suegra eduviges lo paga": "mi suegra <NAME> lo paga",
+    "office at grace fellowship dot church": "<EMAIL>",
 }  # fmt: skip
 
 KEPT = [

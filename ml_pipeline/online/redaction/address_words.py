@@ -13,6 +13,7 @@ MOST_NUMBER_WORDS = 8
 KINDS = STREETS_BEFORE | STREETS_AFTER | MAYBE_STREETS | QUARTERS
 LINKS = words("de del la las los les el the of en in a , . - / through") | HESITATIONS
 _PAIR_OPENERS = frozenset({"entre", "esquina", "between", "corner"})
+FLOORS = words("primero segundo tercero cuarto quinto sexto septimo octavo noveno decimo")
 _HALVES = (["y", "medio"], ["y", "media"])
 _ABBREVIATED = PARTS | KINDS
 
@@ -33,7 +34,7 @@ def address_until(said: Said, start: int, known: Lexicon) -> int:
         elif word.plain in _ABBREVIATED or word.kind == ORDINAL or is_name(said, at, known) or _is_door(said, at, end):
             at += 1
             end = at if word.kind != MARK else end
-        elif at < start + MOST_NAME_WORDS and _is_written_in_street(said, at):
+        elif (at == end and word.plain in FLOORS) or (at < start + MOST_NAME_WORDS and _is_written_in_street(said, at)):
             at = end = at + 1
         elif at == end and said.plains[at : at + 2] in _HALVES:
             at = end = at + 2

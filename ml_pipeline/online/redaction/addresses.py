@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from ml_pipeline.online.redaction.address_words import (
+    FLOORS,
     KINDS,
     LINKS,
     MOST_NAME_WORDS,
@@ -39,7 +40,6 @@ _BEFORE_STREETS = words("apt apartment suite ste unit floor piso puerta portal d
 _NAMED_STREETS = words("calle avenida privada cerrada callejon calzada bulevar")
 """A name behind one of these needs no number."""
 _LOTS = words("manzana mz lote supermanzana box apartado")
-_FLOORS = words("segundo tercero cuarto quinto sexto septimo octavo noveno decimo")
 _LIVING_STARTERS = frozenset(first for first, _ in LIVING)
 _STARTERS = KINDS | _LOTS | POSTAL_CODE_WORDS | _LIVING_STARTERS | DIRECTIONS | {"codigo", "postal"}
 
@@ -67,7 +67,7 @@ def _with_part_before(said: Said, first: int, done: int, known: Lexicon) -> int:
     """Take in what is told before the street: "unit nine at …", "PH-3, …", "séptimo izquierda de la calle …"."""
     for at in range(first - 1, max(done, first - MOST_WORDS_OF_PART) - 1, -1):
         word = said.words[at].plain
-        if word in _BEFORE_STREETS or word in _FLOORS:
+        if word in _BEFORE_STREETS or word in FLOORS:
             return at
         if not (
             word in LINKS

@@ -24,6 +24,9 @@ from ml_pipeline.online.redaction.street_words import (
 )
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
 
+_BEFORE_NAMES = frozenset({"on", "off"})
+"""Behind one of these the name of a street needs no number."""
+
 
 def number_with_street(said: Said, at: int, known: Lexicon) -> Place:
     """Such as "one two three main street" and "2750 West Fargo"."""
@@ -49,7 +52,8 @@ def number_with_street(said: Said, at: int, known: Lexicon) -> Place:
         start -= 1
     while start < first and not number_until(said, start, known):
         start += 1
-    return (start, address_until(said, at + 1, known)) if start < first else NOWHERE
+    is_told = start < first or (is_sure and first > 0 and said.plains[first - 1] in _BEFORE_NAMES)
+    return (start, address_until(said, at + 1, known)) if is_told else NOWHERE
 
 
 def _is_numbered_behind(said: Said, at: int, known: Lexicon) -> bool:

@@ -16,7 +16,7 @@ MOST_SPELT_LETTERS = 12
 DIGITS_AFTER_LETTERS = 6
 FEW_LETTERS = 2
 """So many letters before fewer digits may be words: "y a 5512"."""
-DIGITS_BEFORE_A_CHECK_LETTER = 7
+DIGITS_BEFORE_A_CHECK_LETTER = 6
 MOST_WORDS_TO_END = 4
 MOST_WORDS_TO_REST = 8
 _ENDS = words("ends ending end last termina terminan terminacion acaba acaban finaliza ultimos ultimas empieza starts")

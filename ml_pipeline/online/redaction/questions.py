@@ -8,6 +8,7 @@ from ml_pipeline.online.redaction.said import plain
 _BIRTH_DATE = r"""
     (?:fecha\ de|date\ of)\ (?:nacimiento|birth) | \bbirth\ ?da(?:y|te) | \bdob\b | \bborn\b
     | \b(?:nacimiento|naciste|nacio|nacieron|cumpleanos|cumple|cumples)\b | \bde\ cuando\ es\b | \bde\ que\ fecha\ es\b
+    | ^\W*(?:(?:and|y)\ )?(?:(?:the|el)\ )?(?:month|day|year|mes|dia|ano)\b[^?]{0,20}\?
     | \b(?:dia|month),?\ (?:y\ )?(?:mes|day)\b | \bhow\ old\b.*\bdob\b
 """
 _EMAIL = r"""
@@ -29,7 +30,8 @@ _NAME = r"""
     | \bput\ (?:it|this|that)\ under\b | \bwho(?:se|m)?\b.*\b(?:under|for|on)\b
     | \by\ (?:usted|tu)\ (?:es|eres)\b | \band\ you(?:'re|\ are)\b
     | \b(?:certificate|badge|diploma|credential|gafete|credencial)\b | \bcomo\ (?:quiere|quieres)\ que\ aparezca
-    | \b(?:como|how)\ .{0,12}(?:escribe|deletrea|spell) | \bletra\ por\ letra | \bletter\ by\ letter
+    | \b(?:como|how)\ .{0,12}(?:escribe|deletrea|spell)
+    | \b(?:deletre\w+|spell)\b(?!.*\b(?:e?-?mail|correo|arroba|usuario)) | \bletra\ por\ letra | \bletter\ by\ letter
 """
 _ADDRESS = r"""
     \baddress\b | \bdireccion\b | \bdomicilio\b | \bubica(?:cion|do|da)?\b | \bgps\b | \bzip\b | \bpostal\b | \bstreet\b

@@ -52,6 +52,7 @@ grandma grandpa parents folks family families neighbor boss coworker employee em
 green red blue black white gray grey yellow orange purple brown pink small large huge tiny tall heavy light cheap
 cheaper free broken dirty clean cold hot warm dry wet empty fair true false wrong simple complicated hard soft strong
 weak extra special normal regular basic full half double single annual monthly weekly daily quarterly
+handles pays signs lives works thinks likes needs uses drives owns runs manages decides agrees says
 tech technician driver installer agent rep reps salesman supervisor super bookkeeper contractor electrician plumber
 """
 
