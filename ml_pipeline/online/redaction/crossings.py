@@ -16,18 +16,18 @@ _LINKS = words("de of con y la el the los las calle calles avenida streets where
 _JOINERS = words("and y con con & at meets esquina e cruza crosses")
 _INSIDE = words("de del la las los") | DIRECTIONS
 _KINDS = STREETS_BEFORE | STREETS_AFTER
-_NUMBERED = ORDINALS
+_ANDS = frozenset({"and", "y", "&"})
+_STARTERS = _OPENERS | _ANDS
 
 
 def find_crossings(said: Said, hint: Hint) -> Iterator[Span]:
-    has_opener = not _OPENERS.isdisjoint(said.vocabulary)
-    if not has_opener and (_NUMBERED.isdisjoint(said.vocabulary) and not said.has_digits):
+    if _STARTERS.isdisjoint(said.vocabulary):
         return
     known = lexicon(hint.language)
-    for at, word in enumerate(said.words):
-        if word.plain in _OPENERS:
+    for at in [place for place, word in enumerate(said.plains) if word in _STARTERS]:
+        if said.plains[at] in _OPENERS:
             yield from _behind_opener(said, at, known)
-        elif word.plain in {"and", "y", "&"} and _is_numbered(said, at + 1) and at and _is_name(said, at - 1, known):
+        elif _is_numbered(said, at + 1) and at and _is_name(said, at - 1, known):
             yield said.span(at - 1, at + 2, ADDRESS)
 
 
@@ -81,7 +81,7 @@ def _name_until(said: Said, at: int, known: Lexicon) -> int:
 
 
 def _is_numbered(said: Said, at: int) -> bool:
-    return at < len(said.words) and (said.words[at].kind == ORDINAL or said.words[at].plain in _NUMBERED)
+    return at < len(said.words) and (said.words[at].kind == ORDINAL or said.words[at].plain in ORDINALS)
 
 
 def _is_name(said: Said, at: int, known: Lexicon) -> bool:

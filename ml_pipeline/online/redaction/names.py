@@ -46,6 +46,8 @@ def find_names(said: Said, hint: Hint) -> Iterator[Span]:
 
 def find_names_again(said: Said, hint: Hint) -> Iterator[Span]:
     """Find what elsewhere in the message is masked as a name: "I'm not Rose. Rose's the one who ordered"."""
+    if HELD_NAME not in said.vocabulary:
+        return
     masked = {
         word
         for held in said.words
