@@ -32,7 +32,7 @@ _ENDINGS = words(
     email space
     """
 )
-_WORDS_TOO = frozenset({"hot", "out"})
+_SURE_PROVIDERS = _PROVIDERS - {"hot", "out"}
 _SPLIT_PROVIDERS = frozenset({"hot", "out", "proton"})
 _INNER_WORDS = words(
     """
@@ -79,7 +79,7 @@ def find_emails(said: Said, hint: Hint) -> Iterator[Span]:
 
 def _domain_until(said: Said, at: int, sign: str, hint: Hint) -> int:
     """Return where the domain behind the at sign ``at`` ends; 0 where that is none."""
-    if sign in _PROVIDERS - _WORDS_TOO and hint.asked == "email":
+    if sign in _SURE_PROVIDERS and hint.asked == "email":
         return _endings_until(said, at + 1)
     if sign not in _AT and sign not in _MAYBE_AT:
         return 0
