@@ -10,7 +10,7 @@ import msgspec
 
 from benchmarks.said import EVENT_TYPE, Said
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.recorder import Event, Recorder
+from ml_pipeline.online.recording.recorder import Event, Recorder
 
 CONVERSATION = "6f1d7a52-0c9e-5b1f-9c55-2f0f6e0f4d10"
 SPOOL_BYTES = 1 << 30

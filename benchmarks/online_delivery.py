@@ -67,7 +67,7 @@ def _arrived(name: str, place: Place, before: int) -> int:
 def _ship(folder: Path, place: Place) -> None:
     """Run shippers until nothing is left; the killed agent's own may still be at work, and then ours ends at once."""
     environment = {**os.environ, "ML_PIPELINE_CAPTURE_DSN": place.capture_dsn}
-    command = [sys.executable, "-m", "ml_pipeline.online.shipper", str(folder)]
+    command = [sys.executable, "-m", "ml_pipeline.online.recording.shipper", str(folder)]
     deadline = time.monotonic() + SHIPPING_SECONDS
     while any(folder.glob("*.seg")) and time.monotonic() < deadline:
         subprocess.run(command, env=environment, check=True)

@@ -43,9 +43,9 @@ from ml_pipeline.models.linear_export import TERMS_OF_A_PART
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
 from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import TrainingSet, assemble
-from ml_pipeline.online.bundle import Bundle, LinearBundle, Sample, Terms, TfidfBlock, Words, decode, encode
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, FeatureRow, Heard
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.predicting.bundle import Bundle, LinearBundle, Sample, Terms, TfidfBlock, Words, decode, encode
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, FeatureRow, Heard
+from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.samples.sources import open_source
 from ml_pipeline.settings import Settings
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Task

@@ -21,11 +21,11 @@ from benchmarks.claims import FOLDER, Claim, at_least, write
 from benchmarks.said import EVENT_TYPE, said
 from benchmarks.server import DATABASE, capture_dsn, execute, running_server, value
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.recorder import Event
-from ml_pipeline.online.segments import list_segments, scan
-from ml_pipeline.online.shipper import PostgresDoor
-from ml_pipeline.online.shipping import BATCH_LINES, Shipper
-from ml_pipeline.online.spool import Spool
+from ml_pipeline.online.recording.recorder import Event
+from ml_pipeline.online.recording.segments import list_segments, scan
+from ml_pipeline.online.recording.shipper import PostgresDoor
+from ml_pipeline.online.recording.shipping import BATCH_LINES, Shipper
+from ml_pipeline.online.recording.spool import Spool
 
 EVENTS = 20_000
 RUNS = 7

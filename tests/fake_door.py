@@ -3,9 +3,9 @@
 import json
 
 from ml_pipeline.errors import BatchRefusedError, DatabaseError
-from ml_pipeline.online.accounts import FATES, Account, read_account
-from ml_pipeline.online.shipping import Loss
-from ml_pipeline.online.writer_figures import WriterFigures
+from ml_pipeline.online.recording.accounts import FATES, Account, read_account
+from ml_pipeline.online.recording.shipping import Loss
+from ml_pipeline.online.recording.writer_figures import WriterFigures
 
 
 class FakeDoor:

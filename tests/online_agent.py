@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from ml_pipeline import MLPipelineService
-from ml_pipeline.online.segments import list_segments, scan
+from ml_pipeline.online.recording.segments import list_segments, scan
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none?connect_timeout=1"
 """Nothing listens there: Postgres is away."""

@@ -13,10 +13,10 @@ from rich.table import Table
 from ml_pipeline.cli import store
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import DatabaseError
-from ml_pipeline.online.accounts import FATES, Account, total
-from ml_pipeline.online.conservation import accounts, count_spooled
-from ml_pipeline.online.shipper import is_shipping
-from ml_pipeline.online.tombstones import list_spooled
+from ml_pipeline.online.recording.accounts import FATES, Account, total
+from ml_pipeline.online.recording.conservation import accounts, count_spooled
+from ml_pipeline.online.recording.shipper import is_shipping
+from ml_pipeline.online.recording.tombstones import list_spooled
 from ml_pipeline.settings import load_settings
 
 CONNECT_SECONDS = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_pipeline.drift.detectors import CATEGORY, LOSS, NUMBER, SHARE, TEXT
 from ml_pipeline.drift.domain_classifier import Text
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS, feature_row
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS, feature_row
 
 DATA = "data"
 PREDICTION = "prediction"

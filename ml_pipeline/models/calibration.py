@@ -3,7 +3,7 @@
 import numpy as np
 
 from ml_pipeline.models.scores import Flags, Numbers
-from ml_pipeline.online.bundle import Sigmoid
+from ml_pipeline.online.predicting.bundle import Sigmoid
 
 MIN_POSITIVES = 5
 """With fewer examples of either class a slope is noise: only the level is fitted."""

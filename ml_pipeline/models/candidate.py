@@ -17,7 +17,7 @@ from ml_pipeline.models.heads import LabelHeads
 from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.scores import HIGHER_IS_BETTER, Numbers, draws, figures
 from ml_pipeline.models.training_set import TrainingSet
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS
 from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
 FOLDS = 3

@@ -14,9 +14,19 @@ from ml_pipeline.models import linear_export, tree_export
 from ml_pipeline.models.heads import LabelHeads, TreeHeads
 from ml_pipeline.models.sample_rows import sample_rows
 from ml_pipeline.models.scores import Numbers
-from ml_pipeline.online.bundle import Bundle, LinearBundle, Model, Part, Sample, Sigmoid, TreeBundle, decode, encode
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, TEXT_COLUMNS, FeatureRow
-from ml_pipeline.online.predictor import TOLERANCE, Predictor
+from ml_pipeline.online.predicting.bundle import (
+    Bundle,
+    LinearBundle,
+    Model,
+    Part,
+    Sample,
+    Sigmoid,
+    TreeBundle,
+    decode,
+    encode,
+)
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, TEXT_COLUMNS, FeatureRow
+from ml_pipeline.online.predicting.predictor import TOLERANCE, Predictor
 from ml_pipeline.vocabulary.tasks import Task
 
 FEATURES = (*TEXT_COLUMNS, *CATEGORY_COLUMNS, *NUMBER_COLUMNS)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from ml_pipeline.online.words import hide_unknown, words_of
+from ml_pipeline.online.predicting.words import hide_unknown, words_of
 
 if TYPE_CHECKING:
     import pandas as pd

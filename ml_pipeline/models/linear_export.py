@@ -8,7 +8,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_pipeline.errors import BundleError
-from ml_pipeline.online.bundle import OneHotBlock, ScaledBlock, Terms, TfidfBlock, Words
+from ml_pipeline.online.predicting.bundle import OneHotBlock, ScaledBlock, Terms, TfidfBlock, Words
 
 TERMS_OF_A_PART = 1_000
 WORDS_OF_A_PART = 5_000

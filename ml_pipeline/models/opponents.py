@@ -8,8 +8,8 @@ from ml_pipeline.models.evaluation import Opponent
 from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.store import Champion
 from ml_pipeline.models.training_set import TrainingSet
-from ml_pipeline.online.bundle import Bundle, decode
-from ml_pipeline.online.features import REVISION
+from ml_pipeline.online.predicting.bundle import Bundle, decode
+from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import CALLER
 
 

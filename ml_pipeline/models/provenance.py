@@ -12,7 +12,7 @@ import msgspec
 
 from ml_pipeline.models import candidate, evaluation, split
 from ml_pipeline.models.gate import GateRules
-from ml_pipeline.online.features import REVISION
+from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import Task
 
 LIBRARIES = ("scikit-learn", "numpy", "pandas", "skops", "mlflow")

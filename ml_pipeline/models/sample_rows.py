@@ -7,7 +7,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS, FeatureRow
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, TEXT_COLUMNS, FeatureRow
 
 SAMPLES = 8
 WORDS_OF_A_SAMPLE = 12

@@ -17,7 +17,7 @@ from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.names import model_name
 from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.training_set import TrainingSet
-from ml_pipeline.online.features import REVISION
+from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 

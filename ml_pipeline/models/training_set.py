@@ -14,7 +14,7 @@ from ml_pipeline.models.calibration import MIN_POSITIVES
 from ml_pipeline.models.conversations import LabelledConversation, Spoken
 from ml_pipeline.models.scores import Block, Flags, Numbers
 from ml_pipeline.models.split import TRAIN, split_in_time
-from ml_pipeline.online.features import (
+from ml_pipeline.online.predicting.features import (
     CATEGORY_COLUMNS,
     NUMBER_COLUMNS,
     TEXT_COLUMNS,

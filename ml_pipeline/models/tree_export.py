@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ml_pipeline.errors import BundleError
-from ml_pipeline.online.bundle import CategoryInput, NumberInput, Tree, Trees
+from ml_pipeline.online.predicting.bundle import CategoryInput, NumberInput, Tree, Trees
 from ml_pipeline.vocabulary.tasks import Task
 
 NODES_OF_A_PART = 2_000

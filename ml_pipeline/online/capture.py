@@ -14,8 +14,8 @@ from ml_pipeline.online.context import Context, read_context
 from ml_pipeline.online.conversations import Conversation, Turn, read_message
 from ml_pipeline.online.ids import event_id, fresh_event_id
 from ml_pipeline.online.plain import Plain, fields_of
-from ml_pipeline.online.policy import Policy
-from ml_pipeline.online.recorder import Event
+from ml_pipeline.online.policy.document import Policy
+from ml_pipeline.online.recording.recorder import Event
 from ml_pipeline.online.redaction import NO_HINT
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.vocabulary.events import AGENT_CATEGORY, CATEGORIES, TURN

@@ -9,11 +9,11 @@ from typing import Any
 
 from ml_pipeline.online.acquaintance import Acquaintance
 from ml_pipeline.online.context import Context
-from ml_pipeline.online.features import FeatureRow, Heard, feature_row
 from ml_pipeline.online.ids import conversation_uuid
 from ml_pipeline.online.plain import fields_of, mend_text
+from ml_pipeline.online.predicting.features import FeatureRow, Heard, feature_row
+from ml_pipeline.online.predicting.shapes import Answer
 from ml_pipeline.online.redaction import redact, redact_key
-from ml_pipeline.online.shapes import Answer
 from ml_pipeline.online.times import read_time
 
 MOST_CONVERSATIONS = 5_000

@@ -7,15 +7,15 @@ from itertools import islice
 from typing import Any
 
 from ml_pipeline.online import reports
-from ml_pipeline.online.drift_detector import DEFAULT_HOURS, drift_alerts
 from ml_pipeline.online.figures import name_text, read_whole
 from ml_pipeline.online.harmless import harmless, nothing, unread
 from ml_pipeline.online.ids import EPOCH, conversation_uuid
-from ml_pipeline.online.metrics_aggregator import read_performance
-from ml_pipeline.online.model_figures import model_performance
+from ml_pipeline.online.reading.drift_detector import DEFAULT_HOURS, drift_alerts
+from ml_pipeline.online.reading.metrics_aggregator import read_performance
+from ml_pipeline.online.reading.model_figures import model_performance
+from ml_pipeline.online.reading.timeframe import learnt_in, read_hours
 from ml_pipeline.online.reports import EVENT_TYPE_CHARACTERS, Told
 from ml_pipeline.online.session import Session, conversation_name
-from ml_pipeline.online.timeframe import learnt_in, read_hours
 from ml_pipeline.online.times import read_time
 
 DEFAULT_EVENTS = 100

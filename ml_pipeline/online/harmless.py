@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from ml_pipeline.errors import PipelineError
-from ml_pipeline.online.counts import QUIET_SECONDS
+from ml_pipeline.online.recording.counts import QUIET_SECONDS
 from ml_pipeline.online.session import Session
 
 log = logging.getLogger(__name__)

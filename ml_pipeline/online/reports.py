@@ -7,10 +7,10 @@ from typing import Any
 
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.figures import read_number, read_probability, read_whole
-from ml_pipeline.online.moments import reported_moment
-from ml_pipeline.online.predictions import Predictions
+from ml_pipeline.online.predicting.moments import reported_moment
+from ml_pipeline.online.predicting.predictions import Predictions
+from ml_pipeline.online.predicting.shapes import find_sections, find_task, is_failure, is_fallback
 from ml_pipeline.online.session import Session, conversation_name
-from ml_pipeline.online.shapes import find_sections, find_task, is_failure, is_fallback
 from ml_pipeline.online.times import read_time
 from ml_pipeline.online.truth import UNKNOWN, outcome_data, read_labels, read_source
 from ml_pipeline.vocabulary.events import LABEL, OUR_EVENTS, OUTCOME

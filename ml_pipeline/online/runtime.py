@@ -6,13 +6,13 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.online.activity import Activity
-from ml_pipeline.online.buffers import KnownAccounts
 from ml_pipeline.online.conversations import Conversations
-from ml_pipeline.online.facade import Facade
-from ml_pipeline.online.launcher import ShipperLauncher
-from ml_pipeline.online.policy_reader import PolicyReader
-from ml_pipeline.online.recorder import Recorder, shared_recorder
+from ml_pipeline.online.policy.reader import PolicyReader
+from ml_pipeline.online.predicting.activity import Activity
+from ml_pipeline.online.reading.facade import Facade
+from ml_pipeline.online.recording.buffers import KnownAccounts
+from ml_pipeline.online.recording.launcher import ShipperLauncher
+from ml_pipeline.online.recording.recorder import Recorder, shared_recorder
 from ml_pipeline.online.redaction import warm_up
 from ml_pipeline.settings import Settings
 

@@ -8,20 +8,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ml_pipeline.online.drift_detector import DriftDetector
 from ml_pipeline.online.event_tracker import EventTracker
-from ml_pipeline.online.feedback_loop import FeedbackLoop
 from ml_pipeline.online.harmless import harmless, nothing, unread
-from ml_pipeline.online.health import pipeline_metrics
-from ml_pipeline.online.insights import (
+from ml_pipeline.online.reading.drift_detector import DriftDetector
+from ml_pipeline.online.reading.feedback_loop import FeedbackLoop
+from ml_pipeline.online.reading.health import pipeline_metrics
+from ml_pipeline.online.reading.insights import (
     conversation_insights,
     conversation_insights_of,
     pattern_insights,
     read_pattern_insights,
 )
-from ml_pipeline.online.metrics_aggregator import MetricsAggregator
-from ml_pipeline.online.model_updater import ModelUpdater
-from ml_pipeline.online.progress import unshipped
+from ml_pipeline.online.reading.metrics_aggregator import MetricsAggregator
+from ml_pipeline.online.reading.model_updater import ModelUpdater
+from ml_pipeline.online.recording.progress import unshipped
 from ml_pipeline.online.reports import Feedback, Told, report_label, report_outcome, report_prediction
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.online.session import Session
@@ -162,7 +162,7 @@ class MLPipelineService:
 
     @harmless(unmeasured)
     async def get_ml_pipeline_metrics(self) -> dict[str, Any]:
-        """Return what the pipeline does at this moment; see ``online.health`` for every key."""
+        """Return what the pipeline does at this moment; see ``online.reading.health`` for every key."""
         return await pipeline_metrics(self.started(), self.session.now())
 
     @harmless(unread(pattern_insights))

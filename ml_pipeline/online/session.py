@@ -12,8 +12,8 @@ from ml_pipeline.online import runtime as runtimes
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation
 from ml_pipeline.online.figures import read_id
+from ml_pipeline.online.predicting.shapes import find_task
 from ml_pipeline.online.runtime import Runtime
-from ml_pipeline.online.shapes import find_task
 from ml_pipeline.online.times import read_time, to_millisecond
 from ml_pipeline.settings import Settings, load_settings
 from ml_pipeline.vocabulary.tasks import Task

@@ -12,7 +12,7 @@ from psycopg2.extras import RealDictCursor
 
 from ml_pipeline.database.named_sql import queries
 from ml_pipeline.errors import BatchRefusedError, DatabaseError
-from ml_pipeline.online.accounts import Account, read_account
+from ml_pipeline.online.recording.accounts import Account, read_account
 
 _ENVIRONMENT = frozenset({"08", "25", "28", "3D", "3F", "40", "42", "53", "55", "57", "58", "F0", "XX"})
 """Classes of SQLSTATE that blame the server or the schema; every other class blames the batch."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_pipeline.online.figures import read_number, read_verdict
 from ml_pipeline.online.plain import fields_of
-from ml_pipeline.online.shapes import read_label
+from ml_pipeline.online.predicting.shapes import read_label
 from ml_pipeline.vocabulary.tasks import LabelSource, Task, TaskKind
 
 UNKNOWN = "unknown"

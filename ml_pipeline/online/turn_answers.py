@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ml_pipeline.online.arms import arms_of
 from ml_pipeline.online.capture import Capture
-from ml_pipeline.online.moments import Moment
-from ml_pipeline.online.predictions import Predictions, Served
+from ml_pipeline.online.policy.arms import arms_of
+from ml_pipeline.online.predicting.moments import Moment
+from ml_pipeline.online.predicting.predictions import Predictions, Served
+from ml_pipeline.online.predicting.shapes import find_section, is_failure
 from ml_pipeline.online.session import Session
-from ml_pipeline.online.shapes import find_section, is_failure
 from ml_pipeline.vocabulary.events import ANSWER
 
 

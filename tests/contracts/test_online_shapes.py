@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from ml_pipeline.online.reshape import replace_answer
-from ml_pipeline.online.shapes import Answer, find_section, read_section
+from ml_pipeline.online.predicting.reshape import replace_answer
+from ml_pipeline.online.predicting.shapes import Answer, find_section, read_section
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION, Mode, Task, TaskKind
 from tests.anything import ANYTHING, Hostile
 from tests.online_agent import messages, offline_agent, recorded

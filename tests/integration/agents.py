@@ -6,7 +6,7 @@ import textwrap
 import time
 from pathlib import Path
 
-from ml_pipeline.online.shipping import is_anything_left
+from ml_pipeline.online.recording.shipping import is_anything_left
 from tests.conftest import Database
 from tests.torture.evidence import read_rows
 
@@ -33,7 +33,9 @@ def start_agent(script: str, *arguments: str) -> subprocess.Popen[str]:
 def ship(spool: Path) -> None:
     """Do what the next start does: run a shipper until the spool is empty; one may be at work already."""
     while is_anything_left(spool):
-        subprocess.run([sys.executable, "-m", "ml_pipeline.online.shipper", str(spool)], timeout=60, check=True)
+        subprocess.run(
+            [sys.executable, "-m", "ml_pipeline.online.recording.shipper", str(spool)], timeout=60, check=True
+        )
         time.sleep(0.05)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg2
 
-from ml_pipeline.online.bundle import LinearBundle, Sample, ScaledBlock, encode
-from ml_pipeline.online.features import REVISION
+from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, ScaledBlock, encode
+from ml_pipeline.online.predicting.features import REVISION
 
 LABELS = ["price", "need", "urgency", "trust", "features", "competition"]
 EVEN = ({"name": "plain", "weight": 1}, {"name": "warm", "weight": 1})

@@ -9,11 +9,11 @@ import psycopg2
 import pytest
 
 from ml_pipeline.errors import BatchRefusedError
-from ml_pipeline.online.accounts import Account
-from ml_pipeline.online.shipper import PostgresDoor
-from ml_pipeline.online.shipping import Shipper
-from ml_pipeline.online.spool import Spool
-from ml_pipeline.online.writer_figures import WriterFigures
+from ml_pipeline.online.recording.accounts import Account
+from ml_pipeline.online.recording.shipper import PostgresDoor
+from ml_pipeline.online.recording.shipping import Shipper
+from ml_pipeline.online.recording.spool import Spool
+from ml_pipeline.online.recording.writer_figures import WriterFigures
 from tests.integration.events import event_id
 
 WRITER = str(uuid.UUID(int=7))

@@ -19,9 +19,9 @@ from ml_pipeline.jobs import ingest_events
 from ml_pipeline.jobs import retrain_models as job
 from ml_pipeline.models import candidate, store
 from ml_pipeline.models.registry import Registry
-from ml_pipeline.online.bundle import LinearBundle, Sample, decode, encode
-from ml_pipeline.online.features import feature_row
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, decode, encode
+from ml_pipeline.online.predicting.features import feature_row
+from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.settings import load_settings
 from ml_pipeline.stack.postgres import Postgres
 from tests.conftest import Database, run_as_owner

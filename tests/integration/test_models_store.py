@@ -13,8 +13,8 @@ from ml_pipeline.models import store
 from ml_pipeline.models.opponents import caller, champion
 from ml_pipeline.models.store import Champion, Decided
 from ml_pipeline.models.training_set import TrainingSet, assemble
-from ml_pipeline.online.bundle import LinearBundle, Sample, ScaledBlock, encode
-from ml_pipeline.online.features import REVISION
+from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, ScaledBlock, encode
+from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.online.service import MLPipelineService
 from ml_pipeline.samples.clock import open_clock
 from ml_pipeline.samples.replay import Plan, replay

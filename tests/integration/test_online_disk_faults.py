@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from ml_pipeline import MLPipelineService
-from ml_pipeline.online.segments import list_segments, scan
+from ml_pipeline.online.recording.segments import list_segments, scan
 from tests.integration.agents import logged, ship
 from tests.online_agent import NOWHERE, offline_agent, recorded
 from tests.torture.spool_disk import can_mount, small_disk

@@ -6,8 +6,8 @@ import psycopg2
 import pytest
 
 from ml_pipeline import MLPipelineService
-from ml_pipeline.online.bundle import encode
-from ml_pipeline.online.features import REVISION, feature_digest, feature_row
+from ml_pipeline.online.predicting.bundle import encode
+from ml_pipeline.online.predicting.features import REVISION, feature_digest, feature_row
 from tests.integration.policy import bundle, publish, versions_once
 from tests.online_agent import NOWHERE, messages, recorded
 
@@ -144,7 +144,7 @@ async def test_a_failing_or_late_model_leaves_the_callers_answer_in_place(databa
         await versions_once(service, {"objection.anticipate/1"})
         answers = []
         for at, behaviour in enumerate([fails, dawdles]):
-            monkeypatch.setattr("ml_pipeline.online.predictor.Predictor.predict", behaviour)
+            monkeypatch.setattr("ml_pipeline.online.predicting.predictor.Predictor.predict", behaviour)
             answers.append(await service.process_conversation_predictions(f"c{at}", messages("hi"), {}, ANSWER))
         metrics = await service.get_ml_pipeline_metrics()
 

@@ -10,7 +10,7 @@ import pytest
 from ml_pipeline import MLPipelineService
 from ml_pipeline.jobs import ingest_events
 from ml_pipeline.online import store
-from ml_pipeline.online.facade import MOST_WAITING
+from ml_pipeline.online.reading.facade import MOST_WAITING
 from tests.contracts.test_online_arguments import READS, method, sound
 from tests.integration.events import append, conversation_id, prediction, turn
 from tests.integration.policy import bundle, execute, experiment, publish, versions_once
@@ -334,7 +334,7 @@ async def test_reads_beyond_the_bound_answer_at_once_while_the_others_wait(datab
 
 
 async def test_a_slow_statement_is_given_up_and_costs_no_other(database, monkeypatch):
-    monkeypatch.setattr("ml_pipeline.online.facade.STATEMENT_SECONDS", 0.2)
+    monkeypatch.setattr("ml_pipeline.online.reading.facade.STATEMENT_SECONDS", 0.2)
 
     def sleeps(connection, **_):
         with store._translated(), connection.cursor() as cursor:

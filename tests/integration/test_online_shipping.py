@@ -17,8 +17,8 @@ import pytest
 
 from ml_pipeline import MLPipelineService
 from ml_pipeline.online.ids import conversation_uuid
-from ml_pipeline.online.segments import list_segments
-from ml_pipeline.online.spool import Spool
+from ml_pipeline.online.recording.segments import list_segments
+from ml_pipeline.online.recording.spool import Spool
 from tests.online_agent import START, messages
 
 ANSWER = {"objections": {"objections": [{"type": "price", "confidence": 0.7}]}, "conversion": {"probability": 0.8}}
@@ -55,7 +55,7 @@ def shippers(spool: Path) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter(["cmdline"]):
         command = process.info["cmdline"] or []
-        if "ml_pipeline.online.shipper" in command and str(spool) in command:
+        if "ml_pipeline.online.recording.shipper" in command and str(spool) in command:
             found.append(process)
     return found
 
@@ -69,7 +69,7 @@ def wait_until(condition, seconds=30.0):
 
 def empty_spool(spool: Path) -> None:
     """What the next start does: a shipper that has nobody to wait for."""
-    subprocess.run([sys.executable, "-m", "ml_pipeline.online.shipper", str(spool)], timeout=60, check=True)
+    subprocess.run([sys.executable, "-m", "ml_pipeline.online.recording.shipper", str(spool)], timeout=60, check=True)
 
 
 async def test_calls_end_in_the_log_and_the_figures_add_up(database, tmp_path):

@@ -8,7 +8,7 @@ import time
 import psycopg2
 import pytest
 
-from ml_pipeline.online.policy import MOST_BYTES, read_document
+from ml_pipeline.online.policy.document import MOST_BYTES, read_document
 from tests.integration.events import rows
 from tests.integration.policy import EVEN, bundle, document, execute, experiment, kill, publish
 

@@ -11,8 +11,8 @@ import pytest
 from ml_pipeline import MLPipelineService
 from ml_pipeline.errors import DatabaseError
 from ml_pipeline.online import store
-from ml_pipeline.online.policy_cache import PolicyCache
-from ml_pipeline.online.policy_reader import cache_of
+from ml_pipeline.online.policy.cache import PolicyCache
+from ml_pipeline.online.policy.reader import cache_of
 from tests.integration.policy import EVEN, bundle, document, execute, experiment, publish
 from tests.online_agent import NOWHERE, messages, offline_agent, recorded
 

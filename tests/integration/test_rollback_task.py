@@ -7,7 +7,7 @@ import psycopg2
 import pytest
 
 from ml_pipeline import MLPipelineService
-from ml_pipeline.online.bundle import encode
+from ml_pipeline.online.predicting.bundle import encode
 from tests.integration.events import rows
 from tests.integration.policy import bundle, execute, publish, versions_once
 from tests.online_agent import NOWHERE, messages

@@ -10,11 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ml_pipeline.cli import app
-from ml_pipeline.online.accounts import FATES
-from ml_pipeline.online.recorder import Event, Recorder
-from ml_pipeline.online.segments import list_segments, scan
-from ml_pipeline.online.shipper import PostgresDoor
-from ml_pipeline.online.shipping import Shipper
+from ml_pipeline.online.recording.accounts import FATES
+from ml_pipeline.online.recording.recorder import Event, Recorder
+from ml_pipeline.online.recording.segments import list_segments, scan
+from ml_pipeline.online.recording.shipper import PostgresDoor
+from ml_pipeline.online.recording.shipping import Shipper
 from tests.conftest import run_as_owner
 from tests.integration.events import event_id
 from tests.online_agent import NOWHERE

@@ -14,8 +14,8 @@ import psutil
 import psycopg2
 
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.recorder import Event, Recorder
-from ml_pipeline.online.segments import list_segments
+from ml_pipeline.online.recording.recorder import Event, Recorder
+from ml_pipeline.online.recording.segments import list_segments
 from ml_pipeline.stack.processes import working_in
 from tests.torture.checker import Offer
 from tests.torture.crew import Crew

@@ -8,7 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from ml_pipeline.online.segments import list_segments
+from ml_pipeline.online.recording.segments import list_segments
 from ml_pipeline.stack.processes import last_lines
 from tests.torture.acts import Acts
 from tests.torture.checker import Evidence

@@ -20,7 +20,7 @@ from tests.torture.plan import AgentPlan, Disk
 from tests.torture.waiting import StuckError, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPERS = ("ml_pipeline.online.shipper", "tests.torture.doom")
+SHIPPERS = ("ml_pipeline.online.recording.shipper", "tests.torture.doom")
 
 
 @dataclass(slots=True)

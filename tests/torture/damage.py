@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from ml_pipeline.online.segments import FRAME, MAGIC, SegmentName, scan
+from ml_pipeline.online.recording.segments import FRAME, MAGIC, SegmentName, scan
 
 
 @dataclass(frozen=True, slots=True)

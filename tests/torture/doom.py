@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from ml_pipeline.online import shipper
+from ml_pipeline.online.recording import shipper
 from ml_pipeline.settings import load_settings
 
 _WRITING = os.O_WRONLY | os.O_RDWR

@@ -3,8 +3,8 @@ import random
 import pytest
 
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.segments import list_segments, scan
-from ml_pipeline.online.spool import Spool
+from ml_pipeline.online.recording.segments import list_segments, scan
+from ml_pipeline.online.recording.spool import Spool
 from tests.online_agent import START
 from tests.torture.damage import damage
 

@@ -16,8 +16,8 @@ from ml_pipeline.models.export import FEATURES, export, prove, run
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.models.provenance import origin
 from ml_pipeline.models.training_set import TrainingSet, assemble
-from ml_pipeline.online.bundle import decode, encode
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.predicting.bundle import decode, encode
+from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
 
 DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust", "never"), Mode.DETECT, "turn", "macro_ap")

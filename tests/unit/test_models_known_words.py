@@ -7,8 +7,8 @@ from ml_pipeline.models.candidate import Recipe
 from ml_pipeline.models.export import export, prove
 from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.training_set import assemble
-from ml_pipeline.online.bundle import Terms, Words
-from ml_pipeline.online.words import hide_unknown, words_of
+from ml_pipeline.online.predicting.bundle import Terms, Words
+from ml_pipeline.online.predicting.words import hide_unknown, words_of
 from tests.unit.test_models_candidate import DETECT, conversations
 
 

@@ -11,7 +11,7 @@ from ml_pipeline.errors import TrainingError
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.split import split_at_random, split_in_time
 from ml_pipeline.models.training_set import TrainingSet, assemble, frozen_digest, shortage, thaw
-from ml_pipeline.online.features import feature_digest, feature_row
+from ml_pipeline.online.predicting.features import feature_digest, feature_row
 from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
 
 DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust"), Mode.DETECT, "turn", "macro_ap")

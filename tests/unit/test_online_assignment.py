@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from scipy.stats import chi2_contingency, chisquare
 
-from ml_pipeline.online.assignment import Arm, Assignment, Eligibility, Experiment, assign
 from ml_pipeline.online.ids import conversation_uuid
+from ml_pipeline.online.policy.assignment import Arm, Assignment, Eligibility, Experiment, assign
 
 CONVERSATIONS = [conversation_uuid(f"conversation {number}") for number in range(20_000)]
 ALPHA = 0.001
@@ -102,7 +102,7 @@ def test_the_order_of_arms_and_the_scale_of_weights_do_not_matter():
 
 def test_every_process_draws_alike():
     program = (
-        "import msgspec, sys; from ml_pipeline.online.assignment import Experiment, assign;"
+        "import msgspec, sys; from ml_pipeline.online.policy.assignment import Experiment, assign;"
         "given, ids = msgspec.json.decode(sys.stdin.buffer.read(), type=tuple[Experiment, list[str]]);"
         "sys.stdout.buffer.write(msgspec.json.encode({each: assign(given, each, {}).arm for each in ids}))"
     )

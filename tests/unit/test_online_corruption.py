@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_pipeline.online.segments import FRAME, MAGIC, SegmentName, frame, scan
-from ml_pipeline.online.shipping import Shipper
-from ml_pipeline.online.writer_figures import FiguresFile, WriterFigures
+from ml_pipeline.online.recording.segments import FRAME, MAGIC, SegmentName, frame, scan
+from ml_pipeline.online.recording.shipping import Shipper
+from ml_pipeline.online.recording.writer_figures import FiguresFile, WriterFigures
 from tests.fake_door import FakeDoor
 
 WRITER = "0" * 36

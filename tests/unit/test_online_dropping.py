@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online.segments import SegmentName, frame, list_segments, read_bounds, scan
-from ml_pipeline.online.shipping import Shipper
-from ml_pipeline.online.spool import Spool
-from ml_pipeline.online.tombstones import Tombstone, count_dropped, drop_oldest, list_spooled, list_tombstones
+from ml_pipeline.online.recording.segments import SegmentName, frame, list_segments, read_bounds, scan
+from ml_pipeline.online.recording.shipping import Shipper
+from ml_pipeline.online.recording.spool import Spool
+from ml_pipeline.online.recording.tombstones import Tombstone, count_dropped, drop_oldest, list_spooled, list_tombstones
 from tests.fake_door import FakeDoor
 
 MAX_BYTES = 40_000
@@ -204,7 +204,7 @@ def test_a_segment_dropped_under_the_shippers_eyes_is_told_before_what_follows_i
     spool.close()
     door = FakeDoor()
     listed = list_spooled(tmp_path)
-    monkeypatch.setattr("ml_pipeline.online.shipping.list_spooled", lambda _: listed)
+    monkeypatch.setattr("ml_pipeline.online.recording.shipping.list_spooled", lambda _: listed)
     drop_oldest(tmp_path)
 
     Shipper(tmp_path, door).ship()

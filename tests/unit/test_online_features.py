@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from ml_pipeline.online.features import HISTORY_CHARACTERS, Heard, feature_digest, feature_row
+from ml_pipeline.online.predicting.features import HISTORY_CHARACTERS, Heard, feature_digest, feature_row
 
 SAID = ("", " ", "Hello.", "¿Cuánto?", "too  expensive\n", "a " * 700, "x" * 2_500, "é" * 1_999, "🙂 ok")
 ROLES = ("user", "user", "assistant", "assistant", "system", "unknown", "tool")

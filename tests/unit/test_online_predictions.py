@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ml_pipeline.online.conversations import MOST_REMEMBERED_PREDICTIONS, Conversations
-from ml_pipeline.online.features import FeatureRow, Heard, feature_digest, feature_row
-from ml_pipeline.online.policy import Model, ModelEntry, Policy
-from ml_pipeline.online.shapes import Answer
+from ml_pipeline.online.policy.document import Model, ModelEntry, Policy
+from ml_pipeline.online.predicting.features import FeatureRow, Heard, feature_digest, feature_row
+from ml_pipeline.online.predicting.shapes import Answer
 from tests.online_agent import offline_agent, recorded
 
 GIVEN = {

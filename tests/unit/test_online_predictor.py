@@ -22,7 +22,7 @@ from ml_pipeline.errors import BundleError
 from ml_pipeline.models.export import as_table, export, prove
 from ml_pipeline.models.heads import LabelHeads, TreeHeads
 from ml_pipeline.models.known_words import KnownWords
-from ml_pipeline.online.bundle import (
+from ml_pipeline.online.predicting.bundle import (
     Bundle,
     LinearBundle,
     NumberInput,
@@ -37,8 +37,8 @@ from ml_pipeline.online.bundle import (
     decode,
     encode,
 )
-from ml_pipeline.online.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, TEXT_COLUMNS, feature_row
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, TEXT_COLUMNS, feature_row
+from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
 SPANISH = "precio caro mañana señor ¿cuánto? ¡no! niño número a y o"

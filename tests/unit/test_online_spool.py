@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from ml_pipeline.errors import DatabaseError, RefusalError
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.progress import read_progress, unshipped
-from ml_pipeline.online.recorder import Event, Recorder
-from ml_pipeline.online.segments import FRAME, MAGIC, SegmentName, SegmentWriter, frame, list_segments, scan
-from ml_pipeline.online.shipping import Shipper
-from ml_pipeline.online.spool import Spool
-from ml_pipeline.online.writer_figures import FiguresFile, WriterFigures, read_figures
+from ml_pipeline.online.recording.progress import read_progress, unshipped
+from ml_pipeline.online.recording.recorder import Event, Recorder
+from ml_pipeline.online.recording.segments import FRAME, MAGIC, SegmentName, SegmentWriter, frame, list_segments, scan
+from ml_pipeline.online.recording.shipping import Shipper
+from ml_pipeline.online.recording.spool import Spool
+from ml_pipeline.online.recording.writer_figures import FiguresFile, WriterFigures, read_figures
 from tests.fake_door import FakeDoor
 from tests.online_agent import START
 
@@ -159,7 +159,7 @@ def test_a_folder_that_cannot_be_made_refuses_and_is_tried_again(tmp_path, monke
     was_usable = spool.is_usable
 
     blocker.unlink()
-    monkeypatch.setattr("ml_pipeline.online.spool.time.monotonic", lambda: 1e9)
+    monkeypatch.setattr("ml_pipeline.online.recording.spool.time.monotonic", lambda: 1e9)
     spool.write(b'{"a":1}')
 
     assert (was_usable, spool.is_usable, spool.sequence) == (False, True, 1)
@@ -201,7 +201,7 @@ def test_a_writer_leaves_its_figures_beside_its_segments(tmp_path):
 
 def open_below(folder: Path) -> list[str]:
     """The files below ``folder`` that this process holds open."""
-    held = (os.readlink(entry) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
+    held = (str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink())
     return [name for name in held if name.startswith(str(folder))]
 
 
@@ -218,7 +218,7 @@ def test_a_closed_recorder_keeps_no_file_and_no_thread(tmp_path):
 
 
 def test_a_forked_child_writes_under_its_own_name(tmp_path):
-    from ml_pipeline.online.recorder import shared_recorder
+    from ml_pipeline.online.recording.recorder import shared_recorder
 
     recorder = shared_recorder(tmp_path, 64 << 20, 0.01)
     recorder.record(event(1), "test")

@@ -12,14 +12,14 @@ import pytest
 
 from ml_pipeline import MLPipelineService
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online import spool as spools
-from ml_pipeline.online.mounts import NETWORKED, file_system
-from ml_pipeline.online.recorder import Recorder
-from ml_pipeline.online.segments import SegmentName, frame, is_locked, list_segments, scan
-from ml_pipeline.online.shipper import is_anyone_writing
-from ml_pipeline.online.shipping import Shipper
-from ml_pipeline.online.spool import Spool
-from ml_pipeline.online.writer_figures import FiguresFile, WriterFigures, read_figures
+from ml_pipeline.online.recording import spool as spools
+from ml_pipeline.online.recording.mounts import NETWORKED, file_system
+from ml_pipeline.online.recording.recorder import Recorder
+from ml_pipeline.online.recording.segments import SegmentName, frame, is_locked, list_segments, scan
+from ml_pipeline.online.recording.shipper import is_anyone_writing
+from ml_pipeline.online.recording.shipping import Shipper
+from ml_pipeline.online.recording.spool import Spool
+from ml_pipeline.online.recording.writer_figures import FiguresFile, WriterFigures, read_figures
 from tests.fake_door import FakeDoor
 from tests.online_agent import NOWHERE
 from tests.unit.test_online_spool import event
@@ -206,7 +206,7 @@ PARENT = textwrap.dedent(
     from datetime import UTC, datetime
     from pathlib import Path
     from ml_pipeline.online.ids import fresh_event_id
-    from ml_pipeline.online.recorder import Event, shared_recorder
+    from ml_pipeline.online.recording.recorder import Event, shared_recorder
 
     recorder = shared_recorder(Path(sys.argv[1]), 200_000, 0.005)
 
@@ -351,7 +351,7 @@ def test_a_record_that_comes_twice_is_shipped_once(tmp_path):
 def run(folder: Path, body: str) -> str:
     """Run ``body`` in a process of its own, where it may set limits; return what it printed."""
     head = (
-        "import resource, sys\nfrom pathlib import Path\nfrom ml_pipeline.online.spool import Spool\n"
+        "import resource, sys\nfrom pathlib import Path\nfrom ml_pipeline.online.recording.spool import Spool\n"
         "folder = Path(sys.argv[1])\n"
     )
     done = subprocess.run(

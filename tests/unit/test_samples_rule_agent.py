@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_pipeline.online.shapes import find_section, read_section
+from ml_pipeline.online.predicting.shapes import find_section, read_section
 from ml_pipeline.samples import casino, persuasion
 from ml_pipeline.samples.agent_shapes import flat, nested
 from ml_pipeline.samples.rule_agent import HEARD, SILENT, RuleAgent

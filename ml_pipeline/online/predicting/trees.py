@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass, field
 
-from ml_pipeline.online.bundle import CategoryInput, NumberInput, Part, Tree, TreeBundle, Trees
-from ml_pipeline.online.features import FeatureRow
+from ml_pipeline.online.predicting.bundle import CategoryInput, NumberInput, Part, Tree, TreeBundle, Trees
+from ml_pipeline.online.predicting.features import FeatureRow
 
 
 class TreeScorer:

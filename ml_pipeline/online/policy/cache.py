@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from ml_pipeline.errors import BundleError, PolicyError
-from ml_pipeline.online.bundle import Bundle, decode
-from ml_pipeline.online.policy import MOST_BYTES, too_large
+from ml_pipeline.online.policy.document import MOST_BYTES, too_large
+from ml_pipeline.online.predicting.bundle import Bundle, decode
 
 
 class _Kept(msgspec.Struct):

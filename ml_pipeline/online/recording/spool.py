@@ -9,9 +9,9 @@ import uuid
 from pathlib import Path
 
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online.mounts import NETWORKED, file_system
-from ml_pipeline.online.segments import LONGEST_BODY, SegmentName, SegmentWriter, frame
-from ml_pipeline.online.tombstones import drop_oldest
+from ml_pipeline.online.recording.mounts import NETWORKED, file_system
+from ml_pipeline.online.recording.segments import LONGEST_BODY, SegmentName, SegmentWriter, frame
+from ml_pipeline.online.recording.tombstones import drop_oldest
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from ml_pipeline.online.notes import read_note, write_note
-from ml_pipeline.online.segments import is_locked
+from ml_pipeline.online.recording.notes import read_note, write_note
+from ml_pipeline.online.recording.segments import is_locked
 
 
 class WriterFigures(msgspec.Struct, frozen=True):

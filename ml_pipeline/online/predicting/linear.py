@@ -8,9 +8,9 @@ from functools import lru_cache
 from itertools import chain, repeat
 from operator import itemgetter, mul
 
-from ml_pipeline.online.bundle import LinearBundle, OneHotBlock, Part, ScaledBlock, Terms, TfidfBlock, Words
-from ml_pipeline.online.features import FeatureRow
-from ml_pipeline.online.words import chunks_of, hide_unknown, words_of
+from ml_pipeline.online.predicting.bundle import LinearBundle, OneHotBlock, Part, ScaledBlock, Terms, TfidfBlock, Words
+from ml_pipeline.online.predicting.features import FeatureRow
+from ml_pipeline.online.predicting.words import chunks_of, hide_unknown, words_of
 
 CHUNKS_REMEMBERED = 2_048  # of a block, with what it knows of their pieces: 1 MB
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Reported
-from ml_pipeline.online.features import REVISION, FeatureRow, feature_digest
 from ml_pipeline.online.ids import event_id
-from ml_pipeline.online.moments import Moment
-from ml_pipeline.online.policy import Model
-from ml_pipeline.online.reshape import replace_answer
-from ml_pipeline.online.shapes import FALLBACK, Answer, find_section, is_failure, read_section
+from ml_pipeline.online.policy.document import Model
+from ml_pipeline.online.predicting.features import REVISION, FeatureRow, feature_digest
+from ml_pipeline.online.predicting.moments import Moment
+from ml_pipeline.online.predicting.reshape import replace_answer
+from ml_pipeline.online.predicting.shapes import FALLBACK, Answer, find_section, is_failure, read_section
 from ml_pipeline.vocabulary.events import PREDICTION
 from ml_pipeline.vocabulary.tasks import CALLER, Task
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml_pipeline.online.accounts import Account
-from ml_pipeline.online.progress import read_progress
-from ml_pipeline.online.segments import SegmentName, scan
-from ml_pipeline.online.tombstones import Tombstone, count_dropped, list_spooled
-from ml_pipeline.online.writer_figures import read_figures
+from ml_pipeline.online.recording.accounts import Account
+from ml_pipeline.online.recording.progress import read_progress
+from ml_pipeline.online.recording.segments import SegmentName, scan
+from ml_pipeline.online.recording.tombstones import Tombstone, count_dropped, list_spooled
+from ml_pipeline.online.recording.writer_figures import read_figures
 
 
 def accounts(folder: Path, told: Mapping[str, Account]) -> dict[str, Account]:

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml_pipeline.errors import DatabaseError
-from ml_pipeline.online.accounts import FATES, Account
-from ml_pipeline.online.facade import Facade
-from ml_pipeline.online.progress import read_progress, unshipped
-from ml_pipeline.online.recorder import Recorder
-from ml_pipeline.online.tombstones import count_dropped, list_tombstones
+from ml_pipeline.online.reading.facade import Facade
+from ml_pipeline.online.recording.accounts import FATES, Account
+from ml_pipeline.online.recording.progress import read_progress, unshipped
+from ml_pipeline.online.recording.recorder import Recorder
+from ml_pipeline.online.recording.tombstones import count_dropped, list_tombstones
 
 
 class KnownAccounts:

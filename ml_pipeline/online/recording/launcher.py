@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from ml_pipeline.online.shipper import PostgresDoor, is_anyone_writing, is_shipping, run
-from ml_pipeline.online.shipping import is_anything_left
+from ml_pipeline.online.recording.shipper import PostgresDoor, is_anyone_writing, is_shipping, run
+from ml_pipeline.online.recording.shipping import is_anything_left
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class ShipperLauncher:
             # Not the agent's own streams: whoever reads those to their end would wait for the shipper too.
             with self._open_log() as output:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "ml_pipeline.online.shipper", str(self._folder)],
+                    [sys.executable, "-m", "ml_pipeline.online.recording.shipper", str(self._folder)],
                     env=environment,
                     stdin=subprocess.DEVNULL,
                     stdout=output,

@@ -4,10 +4,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from ml_pipeline.online.experiments import experiment_metrics
 from ml_pipeline.online.figures import name_text
 from ml_pipeline.online.harmless import harmless, nothing, unread
-from ml_pipeline.online.model_figures import (
+from ml_pipeline.online.reading.experiments import experiment_metrics
+from ml_pipeline.online.reading.model_figures import (
     DEFAULT_HOURS,
     TREND_HOURS,
     Asked,
@@ -17,9 +17,9 @@ from ml_pipeline.online.model_figures import (
     model_comparison,
     model_performance,
 )
+from ml_pipeline.online.reading.timeframe import Timeframe, learnt_in, read_hours
 from ml_pipeline.online.reports import report_event
 from ml_pipeline.online.session import Session
-from ml_pipeline.online.timeframe import Timeframe, learnt_in, read_hours
 
 MOST_MODELS = 100
 NAME_CHARACTERS = 100

@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any
 
 from ml_pipeline.online.harmless import harmless, nothing, unread
-from ml_pipeline.online.metrics_aggregator import asked_for
-from ml_pipeline.online.model_figures import Asked, model_figures, told
+from ml_pipeline.online.reading.metrics_aggregator import asked_for
+from ml_pipeline.online.reading.model_figures import Asked, model_figures, told
+from ml_pipeline.online.reading.timeframe import Timeframe, read_hours
 from ml_pipeline.online.reports import report_outcome
 from ml_pipeline.online.session import Row, Session
-from ml_pipeline.online.timeframe import Timeframe, read_hours
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME
 
 DEFAULT_DAYS = 7.0

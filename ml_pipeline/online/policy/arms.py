@@ -1,9 +1,9 @@
 """Gives conversations their arms and records each assignment once."""
 
-from ml_pipeline.online.assignment import Assignment, Experiment, assign
 from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Conversation
-from ml_pipeline.online.policy import Policy
+from ml_pipeline.online.policy.assignment import Assignment, Experiment, assign
+from ml_pipeline.online.policy.document import Policy
 from ml_pipeline.vocabulary.events import ASSIGNMENT
 
 

@@ -10,7 +10,7 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from ml_pipeline.online.buffers import measure_buffers
+from ml_pipeline.online.recording.buffers import measure_buffers
 from ml_pipeline.online.runtime import Runtime
 from ml_pipeline.vocabulary.events import LABEL, OUTCOME
 

@@ -4,11 +4,11 @@ import math
 from collections.abc import Callable
 
 from ml_pipeline.errors import BundleError
-from ml_pipeline.online.bundle import Bundle, LinearBundle, Model, Sigmoid
-from ml_pipeline.online.features import REVISION, FeatureRow
-from ml_pipeline.online.linear import LinearScorer
-from ml_pipeline.online.shapes import Answer
-from ml_pipeline.online.trees import TreeScorer
+from ml_pipeline.online.predicting.bundle import Bundle, LinearBundle, Model, Sigmoid
+from ml_pipeline.online.predicting.features import REVISION, FeatureRow
+from ml_pipeline.online.predicting.linear import LinearScorer
+from ml_pipeline.online.predicting.shapes import Answer
+from ml_pipeline.online.predicting.trees import TreeScorer
 
 TOLERANCE = 1e-9
 

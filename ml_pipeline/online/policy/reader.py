@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from ml_pipeline.errors import BundleError, DatabaseError, PolicyError
-from ml_pipeline.online.bundle import Bundle, decode
-from ml_pipeline.online.policy import (
+from ml_pipeline.online.policy.cache import PolicyCache
+from ml_pipeline.online.policy.document import (
     MOST_BYTES,
     Model,
     ModelEntry,
@@ -23,8 +23,8 @@ from ml_pipeline.online.policy import (
     read_document,
     too_large,
 )
-from ml_pipeline.online.policy_cache import PolicyCache
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.predicting.bundle import Bundle, decode
+from ml_pipeline.online.predicting.predictor import Predictor
 
 log = logging.getLogger(__name__)
 

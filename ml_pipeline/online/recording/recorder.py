@@ -14,10 +14,10 @@ from typing import Any, Literal
 import msgspec
 
 from ml_pipeline.errors import RefusalError
-from ml_pipeline.online.counts import Counts
 from ml_pipeline.online.ids import fresh_event_id
-from ml_pipeline.online.spool import HOLD_SECONDS, Spool
-from ml_pipeline.online.writer_figures import FiguresFile, WriterFigures
+from ml_pipeline.online.recording.counts import Counts
+from ml_pipeline.online.recording.spool import HOLD_SECONDS, Spool
+from ml_pipeline.online.recording.writer_figures import FiguresFile, WriterFigures
 from ml_pipeline.vocabulary.events import CATEGORIES, ERROR
 
 log = logging.getLogger(__name__)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_pipeline.online.plain import fields_of
-from ml_pipeline.online.shapes import Answer, find_section, is_verdict_key, names_of
+from ml_pipeline.online.predicting.shapes import Answer, find_section, is_verdict_key, names_of
 from ml_pipeline.vocabulary.tasks import Task, TaskKind
 
 _FLAT_KEYS = {"objection": "objections_predicted", "needs": "needs_detected"}

@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any
 
 from ml_pipeline.online.harmless import harmless, nothing, unread
+from ml_pipeline.online.reading.timeframe import learnt_in, read_hours
 from ml_pipeline.online.reports import Told, report_prediction
 from ml_pipeline.online.session import Row, Session
-from ml_pipeline.online.timeframe import learnt_in, read_hours
 
 DEFAULT_HOURS = 24.0
 

@@ -1,7 +1,7 @@
 """The shipper: one per spool folder, elected by ``flock``, outside the agent's event loop.
 
-``python -m ml_pipeline.online.shipper FOLDER`` ships until every writer is gone and the folder is empty. Where the
-database is away it outlives the last writer by a few seconds only: what is left waits for the next start.
+``python -m ml_pipeline.online.recording.shipper FOLDER`` ships until every writer is gone and the folder is empty.
+Where the database is away it outlives the last writer by a few seconds only: what is left waits for the next start.
 """
 
 import fcntl
@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.errors import BatchRefusedError, DatabaseError
-from ml_pipeline.online.accounts import Account, read_account
-from ml_pipeline.online.segments import is_locked, list_segments
-from ml_pipeline.online.shipping import Door, Loss, Shipper, is_anything_left
-from ml_pipeline.online.writer_figures import WriterFigures
+from ml_pipeline.online.recording.accounts import Account, read_account
+from ml_pipeline.online.recording.segments import is_locked, list_segments
+from ml_pipeline.online.recording.shipping import Door, Loss, Shipper, is_anything_left
+from ml_pipeline.online.recording.writer_figures import WriterFigures
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def main(arguments: list[str]) -> int:
     from ml_pipeline.settings import load_settings
 
     if len(arguments) != 1:
-        sys.stderr.write("usage: python -m ml_pipeline.online.shipper FOLDER\n")
+        sys.stderr.write("usage: python -m ml_pipeline.online.recording.shipper FOLDER\n")
         return 2
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     stopping = threading.Event()

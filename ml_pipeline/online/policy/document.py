@@ -7,8 +7,8 @@ from datetime import datetime
 import msgspec
 
 from ml_pipeline.errors import PolicyError
-from ml_pipeline.online.assignment import Experiment
-from ml_pipeline.online.predictor import Predictor
+from ml_pipeline.online.policy.assignment import Experiment
+from ml_pipeline.online.predicting.predictor import Predictor
 
 SCHEMA = 1
 """Raised only for a policy that an agent must not obey in part. What is merely new is added under the same number, and

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.online.drift_detector import drift_summary
-from ml_pipeline.online.experiments import experiment_metrics
+from ml_pipeline.online.reading.drift_detector import drift_summary
+from ml_pipeline.online.reading.experiments import experiment_metrics
 from ml_pipeline.online.session import Row
 
 DEFAULT_HOURS = 24.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
-from ml_pipeline.online.accounts import Account
-from ml_pipeline.online.notes import read_note, write_note
-from ml_pipeline.online.segments import SegmentName, list_segments
+from ml_pipeline.online.recording.accounts import Account
+from ml_pipeline.online.recording.notes import read_note, write_note
+from ml_pipeline.online.recording.segments import SegmentName, list_segments
 
 
 class Progress(msgspec.Struct):

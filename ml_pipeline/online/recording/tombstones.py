@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_pipeline.online.segments import SegmentName, list_segments, open_segment, read_bounds
+from ml_pipeline.online.recording.segments import SegmentName, list_segments, open_segment, read_bounds
 
 log = logging.getLogger(__name__)
 

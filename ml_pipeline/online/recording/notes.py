@@ -7,7 +7,7 @@ or read while it is written, is no note.
 import os
 from pathlib import Path
 
-from ml_pipeline.online.segments import frame, scan
+from ml_pipeline.online.recording.segments import frame, scan
 
 
 def write_note(file: int, content: bytes) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from ml_pipeline.errors import BatchRefusedError
-from ml_pipeline.online.accounts import Account
-from ml_pipeline.online.progress import Progress, progress_file, read_progress, save_progress
-from ml_pipeline.online.segments import Scan, SegmentName, is_locked, open_segment, scan, torn_through
-from ml_pipeline.online.tombstones import Tombstone, list_spooled
-from ml_pipeline.online.writer_figures import WriterFigures, figures_file, read_figures
+from ml_pipeline.online.recording.accounts import Account
+from ml_pipeline.online.recording.progress import Progress, progress_file, read_progress, save_progress
+from ml_pipeline.online.recording.segments import Scan, SegmentName, is_locked, open_segment, scan, torn_through
+from ml_pipeline.online.recording.tombstones import Tombstone, list_spooled
+from ml_pipeline.online.recording.writer_figures import WriterFigures, figures_file, read_figures
 
 log = logging.getLogger(__name__)
 

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ml_pipeline.online.arms import held_arms
 from ml_pipeline.online.conversations import Conversation
-from ml_pipeline.online.drift_detector import DEFAULT_HOURS
 from ml_pipeline.online.ids import conversation_uuid
-from ml_pipeline.online.reshape import replace_answer
+from ml_pipeline.online.policy.arms import held_arms
+from ml_pipeline.online.predicting.reshape import replace_answer
+from ml_pipeline.online.predicting.shapes import Answer
+from ml_pipeline.online.reading.drift_detector import DEFAULT_HOURS
+from ml_pipeline.online.reading.timeframe import Timeframe, learnt_in, read_hours
 from ml_pipeline.online.session import Row, Session, conversation_name
-from ml_pipeline.online.shapes import Answer
-from ml_pipeline.online.timeframe import Timeframe, learnt_in, read_hours
 from ml_pipeline.vocabulary.tasks import Task
 
 MOST_TRENDING = 10

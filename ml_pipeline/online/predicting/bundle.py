@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from ml_pipeline.errors import BundleError
-from ml_pipeline.online.features import FeatureRow
+from ml_pipeline.online.predicting.features import FeatureRow
 
 
 class TfidfBlock(msgspec.Struct, frozen=True, tag="tfidf"):

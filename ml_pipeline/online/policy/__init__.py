@@ -1,0 +1,1 @@
+"""What agents obey: models, experiments, kill switches; read, checked, kept on disk."""

@@ -1,0 +1,1 @@
+"""Reads the caller's predictions, makes ours, and says who answers."""

@@ -1,0 +1,1 @@
+"""Reads of Postgres for the agent; all of them honest where it is away."""

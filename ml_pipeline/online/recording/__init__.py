@@ -1,0 +1,1 @@
+"""Puts events on disk, keeps their account, and moves them into Postgres."""
