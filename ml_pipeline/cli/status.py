@@ -1,7 +1,8 @@
 """``status``: where every event is, over all writers."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +23,7 @@ from ml_pipeline.settings import load_settings
 CONNECT_SECONDS = 3
 STATEMENT_SECONDS = 10.0
 FIGURES = ("offered", "accepted", *FATES, "spooled", "missing")
+ALWAYS_SHOWN = ("offered", "accepted", "stored", "spooled")
 
 Document = dict[str, Any]
 
@@ -96,36 +98,41 @@ def _balance(account: Account) -> Document:
 
 
 def _show(document: Document) -> None:
-    console = Console()
+    # A pipe has no width: tables are then as wide as they need.
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(
         f"Spool     {document['spool']}: a shipper is {'at work' if document['is_shipping'] else 'not at work'}"
     )
     if document["is_postgres_away"]:
         console.print("Postgres  is away: only the writers of this spool, as the shipper last heard of them")
-    console.print(_table(document))
+    shown = [name for name in FIGURES if name in ALWAYS_SHOWN or document["total"][name]]
+    console.print(_table(document, shown))
+    if nothing := [name for name in FIGURES if name not in shown]:
+        console.print(f"Not one {', '.join(nothing)}.")
+    for reason, calls in document["total"]["refused"].items():
+        console.print(f"Refused   {calls:,} as {reason}")
     for difference in document.get("differences", []):
         console.print("{writer}: {rule}: {counted:,} counted, {found:,} found".format(**difference))
     if document.get("differences") == []:
         console.print("The counters agree with the rows.")
 
 
-def _table(document: Document) -> Table:
+def _table(document: Document, shown: Sequence[str]) -> Table:
     table = Table(title="Where every event is", title_justify="left")
-    table.add_column("writer")
-    for name in FIGURES:
-        table.add_column(name, justify="right")
-    table.add_column("refused")
-    table.add_column("as of")
+    table.add_column("writer", no_wrap=True)
+    for name in (*shown, "refused"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("as of", no_wrap=True)
     for writer in document["writers"]:
-        table.add_row(writer["writer"][:8], *_cells(writer), _as_of(writer["as_of"]))
+        table.add_row(writer["writer"][:8], *_cells(writer, shown), _as_of(writer["as_of"]))
     table.add_section()
-    table.add_row("all", *_cells(document["total"]), "")
+    table.add_row("all", *_cells(document["total"], shown), "")
     return table
 
 
-def _cells(balance: Document) -> Iterable[str]:
-    yield from (f"{balance[name]:,}" for name in FIGURES)
-    yield ", ".join(f"{reason} {calls:,}" for reason, calls in balance["refused"].items())
+def _cells(balance: Document, shown: Sequence[str]) -> Iterable[str]:
+    yield from (f"{balance[name]:,}" for name in shown)
+    yield f"{sum(balance['refused'].values()):,}"
 
 
 def _as_of(at: str | None) -> str:

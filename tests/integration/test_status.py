@@ -110,7 +110,7 @@ def test_people_get_a_table(database, tmp_path):
     done = CliRunner().invoke(app, ["status", "--reconcile"], env={"COLUMNS": "200"})
 
     assert done.exit_code == 0
-    assert "spool_full 1" in done.stdout
+    assert "Refused   1 as spool_full" in done.stdout
     assert "The counters agree with the rows." in done.stdout
 
 
