@@ -90,6 +90,16 @@ SPOKEN = {
     "k w i a t k o w s k i kwiatkowski": "<NAME> <NAME>",
     "mi suegra eduviges lo paga": "mi suegra <NAME> lo paga",
     "office at grace fellowship dot church": "<EMAIL>",
+    "reference p as in paul four four oh one six": "reference <NUMBER>",
+    "account number seven seven one then b as in boy then six six two": "account number <NUMBER>",
+    "plate is seven kilo romeo lima four two two": "plate is <NUMBER>",
+    "mi placa es equis erre te cuatro cinco uno": "mi placa es <NUMBER>",
+    "call six one nine double four seven two one one eight extension twelve": "call <PHONE> <PHONE>",
+    "pida la extensión treinta y uno": "pida la extensión <PHONE>",
+    "it's katie with a k at gmail dot com": "it's <EMAIL>",
+    "nací un nueve de octubre": "nací <BIRTH_DATE>",
+    "vivimos en el fraccionamiento real del mezquite": "vivimos en <ADDRESS>",
+    "i'm booked under vandersloot": "i'm booked under <NAME>",
 }  # fmt: skip
 
 KEPT = [
@@ -113,6 +123,9 @@ KEPT = [
     "see 0b9c3c9e-8c1b-4e39-9c4f-123456789012",
     "at @home or foo@localhost",
     "salgo a la calle a las diez",
+    "the extension cord is 12 feet, an extension of two weeks, extension 12 feet long",
+    "i stayed at the hotel two nights, our golf club opens in november",
+    "son cuatro kilos de tortilla, un kilo y dos litros",
     "",
 ]
 
@@ -180,6 +193,9 @@ def test_a_known_language_finds_what_both_find_in_it(language):
         ("number", "20 dollars", "20 dollars"),
         ("address", "reforma doce", "<ADDRESS>"),
         ("birth_date", "12 5 85", "<BIRTH_DATE>"),
+        ("birth_date", "in june", "<BIRTH_DATE>"),
+        ("birth_date", "three fourteen pi day", "<BIRTH_DATE>"),
+        ("birth_date", "may i ask why", "may i ask why"),
         ("", "xandria quill", "xandria quill"),
     ],
 )
@@ -211,6 +227,9 @@ def test_names_in_the_customers_data_are_masked_where_they_stand_as_names(text, 
         ("What are the last four digits of your card?", "number"),
         ("¿Cuál es su domicilio?", "address"),
         ("When were you born?", "birth_date"),
+        ("Número de póliza.", "number"),
+        ("What's your apartment number?", "address"),
+        ("¿Cómo se apellida?", "name"),
         ("My name is Sofía, I call from Acme. How are you?", ""),
         ("How many users do you have?", ""),
         ("What is the name of your company?", ""),

@@ -3,7 +3,14 @@
 from ml_pipeline.online.redaction.letters import is_surely_letter
 from ml_pipeline.online.redaction.number_words import Lexicon, read_number
 from ml_pipeline.online.redaction.said import MARK, ORDINAL, WORD, Said, words
-from ml_pipeline.online.redaction.street_words import MAYBE_STREETS, PARTS, QUARTERS, STREETS_AFTER, STREETS_BEFORE
+from ml_pipeline.online.redaction.street_words import (
+    MAYBE_STREETS,
+    PARTS,
+    QUARTER_OPENINGS,
+    QUARTERS,
+    STREETS_AFTER,
+    STREETS_BEFORE,
+)
 from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS
 
 MOST_WORDS = 40
@@ -36,6 +43,8 @@ def address_until(said: Said, start: int, known: Lexicon) -> int:
             end = at if word.kind != MARK else end
         elif (at == end and word.plain in FLOORS) or (at < start + MOST_NAME_WORDS and _is_written_in_street(said, at)):
             at = end = at + 1
+        elif word.plain in QUARTER_OPENINGS and at and said.plains[at - 1] in QUARTERS:
+            at += 1
         elif at == end and said.plains[at : at + 2] in _HALVES:
             at = end = at + 2
         elif _is_link(said, at, end) or (may_pair and word.plain in {"y", "and"}):

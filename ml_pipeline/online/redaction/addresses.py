@@ -26,6 +26,7 @@ from ml_pipeline.online.redaction.street_words import (
     PARTS,
     POSTAL_CODE_WORDS,
     POSTAL_CODES,
+    QUARTER_OPENINGS,
     QUARTERS,
     STREETS_BEFORE,
 )
@@ -153,9 +154,15 @@ def _quarter(said: Said, at: int, known: Lexicon) -> Place:
         ",",
     }:
         place += 1
-    return (
-        (at, address_until(said, at + 1, known)) if place < len(said.words) and is_name(said, place, known) else NOWHERE
-    )
+    if place < len(said.words) and said.words[place].plain in QUARTER_OPENINGS:
+        place = next((after for after in range(place + 1, place + 3) if not _is_of(said, after)), place)
+    if place >= len(said.words) or not is_name(said, place, known):
+        return NOWHERE
+    return at, address_until(said, place, known)
+
+
+def _is_of(said: Said, at: int) -> bool:
+    return said.plains[at : at + 1] in (["de"], ["del"])
 
 
 def _postal_code(said: Said, at: int, known: Lexicon) -> Place:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ml_pipeline.online.redaction.birth_dates import MONTHS
 from ml_pipeline.online.redaction.given_names import given_names, surnames, wordlike_names
 from ml_pipeline.online.redaction.hint import ADDRESS, BIRTH_DATE, EMAIL, NAME, Hint
 from ml_pipeline.online.redaction.letters import is_surely_letter
@@ -14,6 +15,7 @@ from ml_pipeline.online.redaction.vocabulary import COMMON, NO_NAME_ENDINGS
 MOST_WORDS = {"name": 8, "email": 16, "number": 24, "address": 14, "birth_date": 16}
 """A longer answer says more than was asked."""
 FEWEST_DIGITS = 2
+MOST_WORDS_TO_MONTH = 5
 SHORTEST_NAME = 3
 
 MOST_WORDS_TO_REFUSAL = 3
@@ -24,6 +26,7 @@ _OPENERS = words(
     deje eso primero dejalo olvidelo nothing none never ask ninguno ninguna nada sin para
     """
 )
+_PARTS_OF_DATE = words("day month year dia mes ano")
 _SIGNS = words("@ arroba at dot punto guion _ underscore")
 _LABELS = {"name": NAME, "email": EMAIL, "address": ADDRESS, "birth_date": BIRTH_DATE}
 _NUMBERS = frozenset({"number", "birth_date"})
@@ -39,7 +42,12 @@ def find_answer(said: Said, hint: Hint) -> Iterator[Span]:
             yield from _borne(said)
         return
     digits = _digits(said, hint) if hint.asked in _NUMBERS else ""
-    if len(digits) >= FEWEST_DIGITS if hint.asked in _NUMBERS else _tells(said, hint) and not _refuses(said):
+    is_month = hint.asked == "birth_date" and len(said.words) <= MOST_WORDS_TO_MONTH and _names_month(said)
+    if (
+        is_month or len(digits) >= FEWEST_DIGITS
+        if hint.asked in _NUMBERS
+        else _tells(said, hint) and not _refuses(said)
+    ):
         yield said.span(0, len(said.words), _LABELS.get(hint.asked) or number_kind(said, 0, digits))
     elif hint.asked == "name":
         yield from _borne(said)
@@ -52,6 +60,11 @@ def _borne(said: Said) -> Iterator[Span]:
         is_unknown = word.kind == WORD and len(word.plain) >= SHORTEST_NAME and _is_telling(word.plain)
         if is_unknown and (word.plain in borne or not said.has_capitals):
             yield said.span(at, at + 1, NAME)
+
+
+def _names_month(said: Said) -> bool:
+    """Such as "in june": of "may" nothing is sure."""
+    return not MONTHS.isdisjoint(said.vocabulary - {"may"})
 
 
 def _refuses(said: Said) -> bool:
@@ -80,7 +93,8 @@ def _is_telling(word: str) -> bool:
 
 def _digits(said: Said, hint: Hint) -> str:
     """All digits of an answer; none where it tells an amount."""
-    if not MEASURES.isdisjoint(said.vocabulary):
+    measures = MEASURES - _PARTS_OF_DATE if hint.asked == "birth_date" else MEASURES
+    if not measures.isdisjoint(said.vocabulary):
         return ""
     known = lexicon(hint.language)
     digits, done = "", 0

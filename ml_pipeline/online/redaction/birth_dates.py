@@ -36,7 +36,7 @@ _CHILDREN = words(
 YOUNGEST_CHILD = 2019
 """Where children are spoken of a full date up to here is one of birth."""
 YOUNGEST_BORN = 2029
-_MONTHS = words(
+MONTHS = words(
     """
     january february march april may june july august september october november december jan feb mar apr jun jul
     aug sep sept oct nov dec enero febrero marzo abril mayo junio julio agosto septiembre setiembre octubre
@@ -50,10 +50,10 @@ _ORDINALS = words(
     """
 )
 _DOB = ("d", "o", "b")
-_NAMED = _MONTHS | _ORDINALS
-_ARTICLES = frozenset({"the", "el"})
+_NAMED = MONTHS | _ORDINALS
+_ARTICLES = frozenset({"the", "el", "un"})
 _DATED = frozenset({DATE, ORDINAL})
-_MENTIONS = _MONTHS | {"del"}
+_MENTIONS = MONTHS | {"del"}
 _LINKS = HESITATIONS | words(
     """
     de del of the el year ano in on en dia mes , / - . ' : y and oh finales principios mediados creo let me think see
@@ -119,7 +119,7 @@ def _date_until(said: Said, at: int, known: Lexicon) -> tuple[int, bool, list[st
             numbers += _parts(word.plain)
             place = end = place + 1
             has_month = True
-        elif word.plain in _MONTHS:
+        elif word.plain in MONTHS:
             place = end = place + 1
             has_month = True
         elif word.kind == ORDINAL or word.plain in _ORDINALS:

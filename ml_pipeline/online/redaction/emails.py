@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ml_pipeline.online.redaction.hint import EMAIL, Hint
-from ml_pipeline.online.redaction.letters import letter_of
+from ml_pipeline.online.redaction.letters import letter_of, letter_until
 from ml_pipeline.online.redaction.number_words import lexicon
 from ml_pipeline.online.redaction.said import DIGITS, HELD, MARK, SENTENCE_ENDS, WORD, Said, Span, words
 from ml_pipeline.online.redaction.vocabulary import COMMON, HESITATIONS
@@ -51,6 +51,7 @@ _NEVER_LOCAL = words(
 )
 
 
+_EXPLAINERS = frozenset({"con", "with"})
 _STOPS = _NEVER_LOCAL | words(
     """
     i'm i'd you we he she they the this that that's use uses send sent write reach try uso usa manda mande mandelo
@@ -150,7 +151,11 @@ def _local_from(said: Said, at: int, done: int, hint: Hint) -> int:
     for place in range(at - 1, max(done, at - MOST_WORDS_BEFORE) - 1, -1):
         if _ends_local(said, place):
             break
-        if said.words[place].plain in numbers or _is_of_local(said, place, done, first if first < at else None, at):
+        if (
+            said.words[place].plain in numbers
+            or _explains_letter(said, place, at, numbers)
+            or _is_of_local(said, place, done, first if first < at else None, at)
+        ):
             first = place
         elif said.words[place].plain not in HESITATIONS and not _is_pause(said, place):
             break
@@ -178,6 +183,16 @@ def _is_of_local(said: Said, at: int, done: int, right: int | None, sign: int) -
         return True
     is_inner = word.plain in _INNER_WORDS and at > done and _is_name_like(said, at - 1)
     return said.words[right].plain in _JOINTS or is_inner or _is_spelt(said, at, right)
+
+
+def _explains_letter(said: Said, at: int, sign: int, numbers: frozenset[str]) -> bool:
+    """Whether word ``at`` tells how the word before it is written: "katie with a k", "bosque con be de burro"."""
+    if said.words[at].plain not in _EXPLAINERS or at + 2 >= sign:
+        return at + 2 == sign and said.words[at].plain in _EXPLAINERS and bool(letter_of(said, at + 1))
+    start = at + 1 + (said.words[at + 1].plain in {"a", "an", "una"})
+    after = letter_until(said, start)
+    is_whole = after == sign or said.words[after].plain in _JOINTS or said.words[after].plain in numbers
+    return after > start + 1 or (after > start and is_whole)
 
 
 def _is_spelt(said: Said, at: int, beside: int) -> bool:

@@ -17,6 +17,7 @@ _SURE = (
     "|everybody calls me|people call me|they call me|you can call me|just call me|ask for|i go by|goes by"
     "|se llama|te llama|se llamaba|named|by the name of|account holder is|contact person is|attn"
     "|make it out to|made out to|registered to|a la atencion de|preguntar por|preguntas por|pregunten por"
+    "|put it under|put that under|put me under|booked under|listed under|reservation under|appointment under"
     "|mr|mrs|ms|mister|sr|sra|srta|senora|senorita|don|dona"
 )
 # What introduces a name or anything else: only what is known or written as a name counts behind it.

@@ -7,7 +7,7 @@ LETTER_NAMES = {
     "ene": "n", "pe": "p", "cu": "q", "erre": "r", "ere": "r", "ese": "s", "te": "t", "uve": "v", "ve": "v",
     "equis": "x", "ye": "y", "zeta": "z", "zee": "z", "zed": "z", "de": "d", "bee": "b", "dee": "d", "jay": "j",
     "kay": "k", "ell": "l", "em": "m", "en": "n", "pee": "p", "cue": "q", "ar": "r", "tee": "t", "vee": "v",
-    "ex": "x", "why": "y",
+    "ache": "h", "ex": "x", "why": "y",
 }  # fmt: skip
 SURE_LETTER_NAMES = words(
     """
@@ -16,12 +16,22 @@ SURE_LETTER_NAMES = words(
 )
 """Names of letters that are hardly a word beside; the others count only between letters."""
 LETTERS_THAT_ARE_WORDS = frozenset("aeiouy")
+RADIO_LETTERS = words(
+    """
+    alpha alfa bravo charlie delta echo foxtrot golf hotel india juliet juliett kilo lima mike november oscar papa
+    quebec romeo sierra tango uniform victor whiskey xray yankee zulu
+    """
+)
+"""Each stands for its first letter, as pilots spell; beside one another or a code only."""
+SURE_RADIO_LETTERS = words("bravo foxtrot juliett kilo lima romeo sierra tango whiskey xray yankee zulu")
+"""One of these is a letter beside a code even alone."""
+MOST_WORDS_OF_LETTER = 4
 
 
 LONGEST_LETTER_NAME = 9
 _BEFORE_LETTERS = words("double doble capital mayuscula")
 _LETTERS_OF_TWO_WORDS = phrases(
-    "i griega | i latina | uve doble | ve doble | be larga | be grande | ve chica | ve corta"
+    "x ray | i griega | i latina | uve doble | ve doble | be larga | be grande | ve chica | ve corta"
 )
 _EXPLAINING = sorted(phrases("as in | for | like | like in | de | como | como en | como de"), key=len, reverse=True)
 _EXPLAINING_STARTS = frozenset(first for first, *_ in _EXPLAINING)
@@ -67,6 +77,23 @@ def letter_until(said: Said, at: int) -> int:
         if after < len(plains) and tuple(plains[end:after]) == explaining and _starts_with(said, start, after):
             return after + 1
     return end
+
+
+def letter_before(said: Said, at: int, first: int) -> int:
+    """Return where the letter of several words starts that ends right before word ``at``; ``at`` where none does."""
+    for start in range(max(first, at - MOST_WORDS_OF_LETTER), at - 1):
+        if letter_until(said, start) == at:
+            return start
+    return at
+
+
+def is_radio_letter(said: Said, at: int, *, may_be_alone: bool = True) -> bool:
+    """Tell whether word ``at`` is said for its first letter: it is hardly a word beside, or not the only such one."""
+    word = said.words[at].plain
+    if word not in RADIO_LETTERS:
+        return False
+    beside = said.plains[max(0, at - 1) : at] + said.plains[at + 1 : at + 2]
+    return (may_be_alone and word in SURE_RADIO_LETTERS) or not RADIO_LETTERS.isdisjoint(beside)
 
 
 def _starts_with(said: Said, letter: int, at: int) -> bool:

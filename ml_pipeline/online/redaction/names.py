@@ -38,6 +38,9 @@ _NO_KIN_ENDINGS = (*NO_NAME_ENDINGS, "s", "aba", "ia")
 """Ends of what is said of somebody: "my husband snores", "mi hija trabajaba"."""
 
 
+_MONTHS_BORNE = frozenset({"april", "may", "june", "august", "abril", "julio"})
+
+
 def find_names(said: Said, hint: Hint) -> Iterator[Span]:
     yield from _find_known(said, _known_words(hint.names))
     yield from _find_introduced(said)
@@ -128,7 +131,7 @@ def _introduced_until(said: Said, introduction: Introduction) -> int:
 
 def _is_sure_name(said: Said, at: int) -> bool:
     word = said.words[at]
-    is_borne = word.plain in given_names() or word.plain in wordlike_names()
+    is_borne = word.plain in given_names() or word.plain in wordlike_names() or word.plain in _MONTHS_BORNE
     return is_long_word(said, at) and (is_borne or word.plain not in COMMON)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ml_pipeline.online.redaction.letters import is_surely_letter, letter_of
+from ml_pipeline.online.redaction.letters import is_radio_letter, is_surely_letter, letter_of, letter_until
 from ml_pipeline.online.redaction.number_words import Lexicon, Number, read_number
 from ml_pipeline.online.redaction.said import DIGITS, GROUPED, MARK, WORD, Said, phrases, words
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
@@ -146,7 +146,14 @@ def _step(said: Said, at: int, end: int, *, may_conjoin: bool, is_long: bool) ->
         return 2
     if word.plain in _CONJUNCTIONS:
         return int(may_conjoin or following in HESITATIONS)
-    is_hidden = word.plain.strip("x") == ""
+    return _letter_step(said, at, end, is_long=is_long)
+
+
+def _letter_step(said: Said, at: int, end: int, *, is_long: bool) -> int:
+    word = said.words[at]
+    if (after := letter_until(said, at)) > at + 2 and after <= end:
+        return after - at
+    is_hidden = word.plain.strip("x") == "" or is_radio_letter(said, at, may_be_alone=is_long)
     if word.plain in HESITATIONS or word.plain in _SEPARATORS or is_hidden or is_surely_letter(said, at):
         return 1
     is_spelt = bool(letter_of(said, at)) and any(is_surely_letter(said, beside) for beside in (at - 1, at + 1))

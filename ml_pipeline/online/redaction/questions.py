@@ -22,7 +22,7 @@ _NAME = r"""
     (?<!user\ )(?<!company\ )(?<!file\ )(?<!domain\ )\bnames?\b
       (?!\ of\ (?:your|the)\ (?:company|business|product|program))
     | \bsurnames?\b | \bapellidos?\b | \bnombres?\b(?!\ de\ (?:la|su|tu)\ (?:empresa|negocio|compania|producto))
-    | \bcomo\ (?:te|se)\ llamas?\b | \bcomo\ (?:lo|la|le|te)\ puedo\ llamar | \bwhat\ should\ i\ call\ you
+    | \bcomo\ (?:te|se)\ (?:llama|apellida)s?\b | \bcomo\ (?:lo|la|le|te)\ puedo\ llamar | \bwhat\ should\ i\ call\ you
     | ^\W*(?:(?:and|so|y|entonces)\ )?(?:(?:a|con|de|por)\ )?(?:quien|whom?|who's|who'll)\b(?=.*\?)
     | \bwho(?:m)?\ (?:am\ i|do\ i)\b | \bcon\ quien\b
     | \b(?:account\ ?|card\ ?|policy\ ?)holder\b | \btitular(?:es)?\b | \bcontact\ person\b | \bgracia\b
@@ -38,6 +38,9 @@ _ADDRESS = r"""
     | \bcalle\b | \bcolonia\b | \bwhere\ (?:do\ you\ live|should\ we\ (?:ship|deliver)|are\ you\ located)
     | \bwhere(?:'s|\ is)\ the\ (?:property|house|apartment|office|job|site) | \bpick\ (?:you|it|them|the\ \w+)\ up
     | \bwhere\ (?:are|would)\ we\ (?:install|deliver|send|ship) | \bdonde\ (?:hacemos|haremos|hariamos|instal\w+)\b
+    | \b(?:apartment|apt|depto|departamento|interior)\b | \bnumero\ (?:de\ )?(?:interior|exterior|depto|departamento)\b
+    | \bwhere\ (?:should|do|can|would|will)\ .{0,20}\ (?:go|come|install|deliver|visit)\b
+    | \bdonde\ (?:les?|l[oa]s?|se\ l[oa]|te)\ (?:instal|entreg|visit|llev)\w+ | \ba\ que\ (?:calle|colonia)\b
     | \bcodigo\ postal\b | \bcruce\b | \bentre\ que\ calles\b | \bfraccionamiento\b | \bmunicipio\b
     | \bdonde\ (?:vives?|viven|te\ encuentras|se\ encuentra) | \b(?:recogemos|recogerlo|entregamos|entregarlo)\b
 """
@@ -46,7 +49,7 @@ _NUMBER = r"""
       |clabe|passport|pasaporte|id|cell|cellphone|landline|callback|amex|american\ express|visa|mastercard|cif|nss|ein
       |routing|order|pedido|contrato|contract|policy|membership|membresia|reference|referencia|cliente|identificador
       |identificacion|documento|matricula|folio|clave|licencia|license
-      |expediente|siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
+      |expediente|extension|siniestro|claim|confirmation|confirmacion|tax|vat|account|cuenta|poliza|digits|digitos|cvv|pin|bloque)\b
     | \b(?:your|the|full|whole)\ social\b | \bcall\ (?:you|her|him|them)\b | \bseguro\ social\b | \bnumber\b(?!\ of)
     | \bnumero\b(?!\ de\ (?:personas|empleados|usuarios|licencias|invitados|agentes|hijos|sucursales))
     | \bends?\ in\b | \btermina(?:n|cion)\b | \b(?:door|gate|access|booking)\ code
@@ -59,7 +62,7 @@ _REQUEST = r"""
     \?
     | ^\W*(?:(?:and|so|ok|okay|y|entonces|bueno|perfecto|great|thanks|gracias)\W+)*
       (?:what|which|who|when|where|how|may|can|could|will|would
-      |cual|cuando|donde|como|que|(?:con\ )?quien|(?:a|de)\ que)
+      |cual|cuando|donde|como|que|(?:con\ )?quien|(?:a|de|en)\ que)
     | \b(?:tell|give|confirm|provide|spell|share|verify|repeat|read|say)\ (?:me|us|your|it|that|the)\b | \bplease\b
     | \b(?:need|get|have|know)\ (?:your|the|a)\b | \blet\ me\ (?:have|get)\b
     | \bme\ (?:d[aie]\w{0,4}|regal\w+|compart\w+|confirm\w+|indic\w+|proporcion\w+|deletre\w+|repit\w+
@@ -67,6 +70,7 @@ _REQUEST = r"""
     | \b(?:dime|digame|dame|deme|necesito|quisiera|solicito|confirm[ae]\w+|indiqu?[ae]\w+|deletre\w+|compart[ae]\w+
       |regal[ae]\w+|proporcion\w+|repit\w+|dict[ae]\w+|pas[ae]me|complet[ae])\b
     | \bpor\ favor\b | \bes\ tan\ amable\b | \bgo\ ahead\b | \bready\ for\b | \badelante\b | \bcuando\ guste\b
+    | ^\W*(?!(?:nice|good|great|lovely|thanks?|gracias|buen|bonito|lindo)\b)(?:\w+(?:\W+|$)){1,3}$
     | \bi'll\ need\b | \b(?:didn't|did\ not)\ (?:catch|get)\b | \ble\ pido\b | \bdict[ae]\b | \bfalta\b
     """
 _OWN = re.compile(r"\b(?:my|our) (?:\w+ )?(?:name|email|number|phone)|\bmi (?:nombre|correo|numero|telefono)")

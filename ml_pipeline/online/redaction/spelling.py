@@ -62,10 +62,15 @@ def _spelt_from(said: Said, start: int, known: Lexicon) -> tuple[int, int, int]:
             at += 1
         else:
             break
-    is_last = waiting and end + waiting == last_letter and said.words[last_letter - 1].is_letter
+    is_last = waiting and end + waiting == last_letter and _may_be_last(said, last_letter)
     if is_last and letters >= FEWEST_SURE_LETTERS:
         return last_letter, letters + waiting, digits
     return end, letters, digits
+
+
+def _may_be_last(said: Said, end: int) -> bool:
+    """Whether the letters before word ``end`` that are words beside are letters: written as one, or last of all."""
+    return said.words[end - 1].is_letter or end == len(said.words)
 
 
 def _is_oh(said: Said, at: int, known: Lexicon) -> bool:

@@ -19,6 +19,9 @@ QUARTERS = words(
     """
 )
 
+QUARTER_OPENINGS = words("real nueva nuevo gran buena alta alto puerta primera segunda central bella")
+"""Anybody says these beside, but with a name they are one of a quarter: "fraccionamiento real del mezquite"."""
+
 STREETS_AFTER = words(
     """
     street st avenue ave road rd drive dr lane ln boulevard blvd court ct pl terrace circle parkway pkwy

@@ -95,7 +95,8 @@ jueves viernes sabado domingo hombre ajaja ajajaja ajo aja eh em mmm ah llamando
 contesto escuchar escucho oir oigo ventas sistema registrada registrado registre titular vengo venimos interesados
 trabaja vive piensa opina maneja lleva paga compra usa viaja anda llega sale entra sube baja come duerme estudia cuida
 ayuda necesita prefiere conoce insiste decide firma cobra vende atiende revisa llora juega cocina sufre padece tuvo
-estuvo vino hizo puso trajo supo pudo pago compro vendio llego salio entro murio fallecio enfermo trabajo estudio viajo
+estuvo vino hizo puso trajo supo pudo pago compro vendio llego salio entro murio fallecio nacio
+enfermo trabajo estudio viajo
 autonomo autonoma iva modelo marca mercado oficina bodega fabrica taller tienda local negocio iglesia comunidad equipo
 contrato renta seguro garantia instalacion mantenimiento descuento oferta promocion cupon tarifa cuota mensualidad
 tarjetas factura facturas recibo recibos cotizacion catalogo folleto muestra prueba demo licencia usuarios clave
