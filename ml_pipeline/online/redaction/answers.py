@@ -15,7 +15,7 @@ from ml_pipeline.online.redaction.vocabulary import COMMON, NO_NAME_ENDINGS
 MOST_WORDS = {"name": 8, "email": 16, "number": 24, "address": 14, "birth_date": 16}
 """A longer answer says more than was asked."""
 FEWEST_DIGITS = 2
-MOST_WORDS_TO_MONTH = 5
+MOST_WORDS_TO_MONTH = 8
 SHORTEST_NAME = 3
 
 MOST_WORDS_TO_REFUSAL = 3

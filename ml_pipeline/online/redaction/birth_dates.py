@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from ml_pipeline.online.redaction.hint import BIRTH_DATE, Hint
+from ml_pipeline.online.redaction.introductions import KIN
 from ml_pipeline.online.redaction.number_words import Lexicon, lexicon, read_number
 from ml_pipeline.online.redaction.said import AMOUNT, DATE, ORDINAL, Said, Span, words
 from ml_pipeline.online.redaction.vocabulary import HESITATIONS
@@ -77,7 +78,7 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
         if end == at:
             continue
         done_before, done = done, end
-        is_sure = has_cue and _is_near(said, at, end, _SURE_CUES)
+        is_sure = (has_cue and _is_near(said, at, end, _SURE_CUES)) or _says_whose(said, at)
         is_birth = is_asked or is_sure or (has_cue and _is_near(said, at, end, _CUES))
         youngest = YOUNGEST_YEAR if _CHILDREN.isdisjoint(said.vocabulary) else YOUNGEST_CHILD
         if (
@@ -91,6 +92,12 @@ def find_birth_dates(said: Said, hint: Hint) -> Iterator[Span]:
 def _date_starts(said: Said, known: Lexicon) -> list[int]:
     others = [at for at, (word, _, _, kind) in enumerate(said.words) if word in _NAMED or kind in _DATED]
     return sorted({*others, *known.starts(said)})
+
+
+def _says_whose(said: Said, at: int) -> bool:
+    """Such as "soy del tres de mayo" and, where a relative is spoken of, "es del tres de mayo"."""
+    before = said.plains[max(0, at - 2) : at]
+    return before == ["soy", "del"] or (before == ["es", "del"] and not KIN.isdisjoint(said.vocabulary))
 
 
 def _is_near(said: Said, first: int, end: int, cues: frozenset[str]) -> bool:

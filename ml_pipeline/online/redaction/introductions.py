@@ -18,13 +18,16 @@ _SURE = (
     "|se llama|te llama|se llamaba|named|by the name of|account holder is|contact person is|attn"
     "|make it out to|made out to|registered to|a la atencion de|preguntar por|preguntas por|pregunten por"
     "|put it under|put that under|put me under|booked under|listed under|reservation under|appointment under"
+    "|name was|nombre era|de apellido|nicknamed|le decimos|le dicen"
     "|mr|mrs|ms|mister|sr|sra|srta|senora|senorita|don|dona"
 )
 # What introduces a name or anything else: only what is known or written as a name counts behind it.
 _DOUBTFUL = (
     "soy|yo soy|habla|aqui habla|aqui|con|es|i am|i'm|im|this is|it's|its|it is|call me|here is|i'm called|hi|hello"
     "|hola|gracias|thanks|thank you|senor|asking for|it's me|ponme|ponle|te hablo|tell|ask|dile a|avisale a|contesta"
-    "|le contesta|llame a|digame|dime"
+    "|le contesta|llame a|digame|dime|talk to|talk with|talked to|speak to|speak with|spoke to|spoke with|reach|meet"
+    "|transfer me to|connect me with|hable con|habla con|hablar con|hablo con|hablaron con|paseme con|pasame con"
+    "|comuniqueme con|me atendio|responsable es|encargado es|encargada es|contacto es|contact is|owner is|manager is"
 )
 _OF_OTHERS = frozenset({"kin", "tell", "ask", "dile a", "avisale a", "contesta", "le contesta", "llame a"})
 _SELF = frozenset({"soy", "yo soy", "aqui habla", "habla"})
