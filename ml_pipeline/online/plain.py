@@ -25,14 +25,18 @@ MOST_VALUES = 20_000
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
 
 
-def clean_text(text: str, hint: Hint = NO_HINT) -> tuple[str, bool]:
+def clean_text(text: str) -> tuple[str, bool]:
     """Return ``text`` as Postgres and JSON can hold it, masked and cut; and whether it was cut."""
     text, is_cut = mend_text(text)
-    return (_redact_short if len(text) <= SHORT_CHARACTERS else redact)(text, hint), is_cut
+    return _mask(text, NO_HINT), is_cut
 
 
-# Labels, phases and platforms come again with every turn; sentences do not.
-_redact_short = lru_cache(maxsize=4_096)(redact)
+def _mask(text: str, hint: Hint) -> str:
+    # Labels, phases and platforms come again with every turn; sentences do not.
+    return _mask_again(text, hint) if len(text) <= SHORT_CHARACTERS else redact(text, hint)
+
+
+_mask_again = lru_cache(maxsize=4_096)(redact)
 
 
 def mend_text(text: str) -> tuple[str, bool]:
@@ -90,7 +94,7 @@ class Plain:
         if self._kind:
             text = mask_field(text, self._kind)
         is_key = self._is_machine and not any(character.isspace() for character in text)
-        return redact_key(text) if is_key else redact(text, self._hint)
+        return redact_key(text) if is_key else _mask(text, self._hint)
 
     def record(self, given: object) -> dict[str, Any]:
         """Return ``given`` as a JSON object; what is no mapping stands under ``value``."""

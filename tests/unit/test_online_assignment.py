@@ -45,6 +45,14 @@ def test_arms_come_in_the_shares_of_their_weights(weights):
     assert chisquare(observed, expected).pvalue > ALPHA
 
 
+def test_a_release_moves_no_unit():
+    arms = experiment(("plain", 1), ("warm", 1), ("brisk", 1))
+
+    drawn_arms = [assign(arms, each, {}) for each in CONVERSATIONS[:12]]
+
+    assert "".join(each.arm[0] for each in drawn_arms if each) == "pbwbbwbwwbpw"
+
+
 def test_propensity_is_the_chance_the_arm_had():
     arms = experiment(("plain", 1), ("warm", 3), ("never", 0))
 

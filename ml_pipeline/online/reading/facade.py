@@ -105,7 +105,7 @@ class Facade:
     def _use(self, connection: Any, function: Callable[..., T], named: dict[str, Any]) -> T:
         try:
             found = function(connection, **named)
-        except BaseException:
+        except BaseException:  # whatever ended the read, its connection must go back or be given up
             if _is_lost(connection):
                 self._fail()
             else:
