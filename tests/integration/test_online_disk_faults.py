@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from ml_pipeline import MLPipelineService
+from ml_pipeline.errors import RefusalError
 from ml_pipeline.online.recording.segments import list_segments, scan
+from ml_pipeline.online.recording.spool import Spool
+from ml_pipeline.online.redaction import warm_up
 from tests.integration.agents import logged, ship
 from tests.online_agent import NOWHERE, offline_agent, recorded
 from tests.torture.spool_disk import can_mount, small_disk
@@ -126,6 +129,25 @@ def test_a_folder_that_may_not_be_written_refuses_every_event_and_says_so(mode):
     assert len([line for line in said["log"] if "spool" in line]) == 2
 
 
+def test_a_folder_stays_unusable_until_a_segment_could_be_opened_in_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("ml_pipeline.online.recording.spool.RETRY_SECONDS", 0.0)
+    spool = Spool(tmp_path / "spool", 1 << 20)
+    with monkeypatch.context() as patched:
+        patched.setattr("ml_pipeline.online.recording.spool.SegmentWriter", refuse)
+        with pytest.raises(RefusalError):
+            spool.write(b"{}")
+        spool.prepare()
+        was_usable = spool.is_usable
+    spool.write(b"{}")
+
+    assert (was_usable, spool.is_usable) == (False, True)
+    spool.close()
+
+
+def refuse(*_: object) -> None:
+    raise OSError(errno.EACCES, "Permission denied")
+
+
 async def test_a_spool_path_that_is_a_file_refuses_and_leaves_the_file_alone(tmp_path, monkeypatch, caplog):
     (tmp_path / "spool").write_text("somebody's notes")
 
@@ -163,7 +185,11 @@ async def record_three(spool: Path, cache: Path) -> dict[str, Any]:
 
 
 def as_plain_user(work: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Do ``work`` in a forked child without root's privileges, for root may write anywhere; return its result."""
+    """Do ``work`` in a forked child without root's privileges, for root may write anywhere; return its result.
+
+    What it loads late is loaded before: a plain user may not be allowed to read root's interpreter.
+    """
+    warm_up()
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

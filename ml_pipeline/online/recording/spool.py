@@ -54,7 +54,7 @@ class Spool:
 
     @property
     def is_usable(self) -> bool:
-        """False where the folder could not be used when last tried."""
+        """False from when the folder could not be used until a segment is opened in it."""
         return not self._refusal
 
     @property
@@ -77,7 +77,6 @@ class Spool:
             raise self._unusable(_reason(error), error.strerror or str(error)) from error
         if kind in NETWORKED:
             raise self._unusable("spool_on_network", f"{kind} is a network file system; name a folder on a local disk")
-        self._refusal = ""
 
     def write(self, line: bytes) -> None:
         """Put ``line``, a JSON object, on disk with its writer and sequence; it has left the process at return.
@@ -188,6 +187,7 @@ class Spool:
             fresh = SegmentWriter(self.folder, SegmentName(self.writer, self._number + 1))
         except OSError as error:
             raise self._unusable(_reason(error), error.strerror or str(error)) from error
+        self._refusal = ""
         if self._segment:
             self._retired.append(self._segment)
         self._number += 1
