@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # Every claim that a document makes; bench runs them all.
-BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout
+BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout bench-facts
 .PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-predictor    what a prediction costs and what a swap of models holds up, into .local/bench/predictor.jsonl"
 	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
+	@echo "make bench-facts        what projection, rollups, maturity, the tagger and the gate cost and find; ARGS picks some"
 	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
 
@@ -95,6 +96,10 @@ bench-holdout:
 bench-redaction:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.redaction_figures $(ARGS)
+
+bench-facts:
+	@$(ENVIRONMENT) run
+	@exec $(BIN)/python -m benchmarks.facts $(ARGS)
 
 pin:
 	@$(ENVIRONMENT) dev

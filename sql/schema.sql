@@ -390,6 +390,21 @@ CREATE TABLE assignments (
 );
 CREATE INDEX assignments_at ON assignments (at);
 
+-- What the customer and the agent do in a turn, one row per (turn, act). source: agent (an event of its own says so), model
+-- or rule. tagger: the version that read it; event_id: what it was read from; at: the time of the turn.
+CREATE TABLE acts (
+    conversation_id uuid             NOT NULL,
+    turn            integer          NOT NULL,
+    act             text             NOT NULL,
+    at              timestamptz      NOT NULL,
+    source          text             NOT NULL CHECK (source IN ('agent', 'model', 'rule')),
+    probability     double precision NOT NULL,
+    tagger          text             NOT NULL,
+    event_id        uuid             NOT NULL,
+    PRIMARY KEY (conversation_id, turn, act, at)
+) PARTITION BY RANGE (at);
+CREATE INDEX acts_at ON acts USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
+
 -- Which hours of which facts changed, one row per consumer; a consumer deletes its rows in the transaction that
 -- writes its result.
 CREATE TABLE fact_consumers (consumer text PRIMARY KEY);
@@ -571,7 +586,27 @@ CREATE TABLE metric_rollups (
     value     double precision NOT NULL,
     n         bigint           NOT NULL,
     histogram jsonb,                          -- sparse, {"b": count} of values in [1.1^b, 1.1^(b + 1))
+    mean_square double precision,             -- of the values, where they are not 0 and 1: what an interval needs
     PRIMARY KEY (hour, metric, task, mode, version, slice)
+);
+
+-- The rollups of hours merged into days and weeks (from Monday), UTC. low and high bound the value with 95 %, null where
+-- nothing says how it varies.
+CREATE TABLE metric_periods (
+    grain        text             NOT NULL CHECK (grain IN ('day', 'week')),
+    period_start timestamptz      NOT NULL,
+    metric       text             NOT NULL,
+    task         text             NOT NULL DEFAULT '',
+    mode         text             NOT NULL DEFAULT '',
+    version      text             NOT NULL DEFAULT '',
+    slice        text             NOT NULL DEFAULT '',
+    value        double precision NOT NULL,
+    low          double precision,
+    high         double precision,
+    n            bigint           NOT NULL,
+    mean_square  double precision,
+    histogram    jsonb,
+    PRIMARY KEY (grain, period_start, metric, task, mode, version, slice)
 );
 
 CREATE TABLE prediction_errors (
@@ -1020,8 +1055,8 @@ GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml
 GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb),
     labelled_predictions(timestamptz, timestamptz, jsonb, uuid[]) TO ml_jobs, ml_dashboards;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ml_jobs, ml_dashboards;
-GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, assignments,
-    changed_hours, quality_verdicts, quality_results, metric_rollups, prediction_errors, drift_checks, pattern_recognitions,
-    replayed_sources TO ml_jobs;
+GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, assignments, acts,
+    changed_hours, quality_verdicts, quality_results, metric_rollups, metric_periods, prediction_errors, drift_checks,
+    pattern_recognitions, replayed_sources TO ml_jobs;
 GRANT INSERT, UPDATE ON model_rollouts, ml_experiments, retraining_requests TO ml_jobs;
 GRANT INSERT ON decisions, model_bundles TO ml_jobs;

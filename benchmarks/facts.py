@@ -1,0 +1,19 @@
+"""``make bench-facts``: what it costs to turn the log into facts and figures, and how right the figures are.
+
+Names of groups as arguments run those alone.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+
+from benchmarks.claims import Claim, write
+
+GROUPS: dict[str, Callable[[], Iterator[Claim]]] = {}
+
+
+def main(names: list[str]) -> None:
+    write("-".join(("facts", *names)), (claim for name in names or GROUPS for claim in GROUPS[name]()))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
