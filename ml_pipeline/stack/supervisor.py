@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,8 @@ class Supervisor:
     def wait(self) -> None:
         """Block until a signal comes or a child dies, which both raise KeyboardInterrupt here."""
         while True:
-            signal.pause()
+            # signal.pause() would sleep through a signal that comes just before it.
+            time.sleep(CHECK_SECONDS)
 
     def close(self) -> None:
         """End every child, Postgres last; signals wait meanwhile."""
