@@ -191,4 +191,5 @@ ON CONFLICT DO NOTHING;
 INSERT INTO capture_writers (writer, offered, accepted_sequence, shipped_sequence, stored)
 SELECT '00000000-0000-4000-8000-00000000f100', count(*), count(*), count(*), count(*) FROM ml_tracking_events
 ON CONFLICT DO NOTHING;
+SET LOCAL default_statistics_target = 10;   -- a hundred would read for a minute
 ANALYZE;
