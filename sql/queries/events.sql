@@ -298,7 +298,7 @@ SELECT 'predictions', conversation_id, at FROM displaced;
 -- Sold: an explicit value decides (more than 0), else the outcome converted, else a tier that counts as a sale.
 WITH made AS (
     INSERT INTO outcomes (event_id, conversation_id, at, learnt_at, outcome, is_sold, value, currency, tier,
-                          satisfaction, duration_seconds, source)
+                          satisfaction, duration_seconds, source, supersedes)
     SELECT id, conversation_id, at, learnt_at, data ->> 'outcome',
            coalesce((data ->> 'conversion_value')::numeric > 0,
                     data ->> 'outcome' = 'converted'
@@ -310,7 +310,7 @@ WITH made AS (
            CASE WHEN jsonb_typeof(data -> 'duration_seconds') = 'number'
                  AND pg_input_is_valid(data ->> 'duration_seconds', 'double precision')
                 THEN (data ->> 'duration_seconds')::double precision END,
-           source
+           source, CASE WHEN pg_input_is_valid(data ->> 'supersedes', 'uuid') THEN (data ->> 'supersedes')::uuid END
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'outcome'
     ON CONFLICT (event_id) DO NOTHING
