@@ -55,7 +55,10 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
         yield tx
         pooled.commit()
     except BaseException:  # Ctrl-C too must not leave half a transaction in the pool
-        pooled.rollback()
+        if tx.closed:  # Postgres cut it: that is the error to tell, not that it cannot be rolled back
+            pooled.invalidate()
+        else:
+            pooled.rollback()
         raise
     finally:
         pooled.close()
