@@ -393,8 +393,9 @@ CREATE TABLE assignments (
 );
 CREATE INDEX assignments_at ON assignments (at);
 
--- What the customer and the agent do in a turn, one row per (turn, act). source: agent (an event of its own says so), model
--- or rule. tagger: the version that read it; event_id: what it was read from; at: the time of the turn.
+-- What the customer does in a turn, one row per (turn, act); the act `other` where a turn was read and holds none. source:
+-- agent (an event of its own says so), model or rule. tagger: the version that read it; event_id: what it was read from, an
+-- event of the agent or the turn's own, turn_event_id; at: the time of the turn.
 CREATE TABLE acts (
     conversation_id uuid             NOT NULL,
     turn            integer          NOT NULL,
@@ -404,6 +405,7 @@ CREATE TABLE acts (
     probability     double precision NOT NULL,
     tagger          text             NOT NULL,
     event_id        uuid             NOT NULL,
+    turn_event_id   uuid             NOT NULL,
     PRIMARY KEY (conversation_id, turn, act, at)
 ) PARTITION BY RANGE (at);
 CREATE INDEX acts_at ON acts USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
@@ -411,7 +413,7 @@ CREATE INDEX acts_at ON acts USING brin (at) WITH (pages_per_range = 16, autosum
 -- Which hours of which facts changed, one row per consumer; a consumer deletes its rows in the transaction that
 -- writes its result.
 CREATE TABLE fact_consumers (consumer text PRIMARY KEY);
-INSERT INTO fact_consumers VALUES ('quality'), ('rollups'), ('feedback');
+INSERT INTO fact_consumers VALUES ('quality'), ('rollups'), ('feedback'), ('acts');
 
 CREATE TABLE changed_hours (
     change     bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -598,8 +600,10 @@ $$;
 --   scope turn, detect   the label of that very turn
 --   scope turn, anticipate   the labels of the next `horizon` customer turns after it (0: of all that follow)
 -- Only what somebody said is known: an anticipated truth needs a label, be it {}, on every customer turn it looks at, at
--- least one such turn, and either the whole horizon or a conversation that has ended (it has an outcome).
-CREATE FUNCTION conversation_truths(ids uuid[], from_at timestamptz, to_at timestamptz, tasks jsonb)
+-- least one such turn, and either the whole horizon or a conversation that has ended (it has an outcome). as_of: as it was
+-- known then; by default all that is known.
+CREATE FUNCTION conversation_truths(ids uuid[], from_at timestamptz, to_at timestamptz, tasks jsonb,
+                                    as_of timestamptz DEFAULT 'infinity')
 RETURNS TABLE (conversation_id uuid, turn integer, task text, mode text, labels text[], label_source text,
                learnt_at timestamptz)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
@@ -608,7 +612,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     ), known AS MATERIALIZED (
         SELECT label.conversation_id, label.turn, label.task, label.labels, label.source, label.source_rank,
                label.learnt_at, task.scope
-        FROM current_labels AS label
+        FROM labels_as_of(as_of) AS label
         JOIN task ON task.name = label.task AND (task.scope = 'conversation') = (label.turn IS NULL)
         -- Not a join: only a condition on the column itself is moved down to the indices of labels and outcomes.
         WHERE label.conversation_id = ANY (ids)
@@ -638,7 +642,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         FROM labelled AS l
         WHERE l.ordinal < l.customer_turns
           AND (l.horizon > 0 AND l.ordinal + l.horizon <= l.customer_turns
-               OR EXISTS (SELECT FROM outcomes WHERE outcomes.conversation_id = l.conversation_id))
+               OR EXISTS (SELECT FROM outcomes AS o WHERE o.conversation_id = l.conversation_id AND o.learnt_at <= as_of))
           AND (l.next_unlabelled IS NULL
                OR l.horizon > 0 AND l.next_unlabelled > least(l.ordinal + l.horizon, l.customer_turns))
     )
@@ -664,7 +668,8 @@ $$;
 -- The predictions of [from_at, to_at) whose truth is known; with `among`, those of these conversations.
 -- Grain: one row per (conversation, turn, task, mode, version, label of the task). A label that an answer leaves out has
 -- probability 0. Turns are looked up from a day before to seven days after the interval.
-CREATE FUNCTION labelled_predictions(from_at timestamptz, to_at timestamptz, tasks jsonb, among uuid[] DEFAULT NULL)
+CREATE FUNCTION labelled_predictions(from_at timestamptz, to_at timestamptz, tasks jsonb, among uuid[] DEFAULT NULL,
+                                     as_of timestamptz DEFAULT 'infinity')
 RETURNS TABLE (conversation_id uuid, turn integer, task text, mode text, version text, at timestamptz, label text,
                probability double precision, is_predicted boolean, is_true boolean, label_source text,
                learnt_at timestamptz)
@@ -682,7 +687,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
            label = ANY (truth.labels), truth.label_source, truth.learnt_at
     FROM answer AS a
     JOIN conversation_truths((SELECT array_agg(DISTINCT answer.conversation_id) FROM answer),
-                             from_at - interval '1 day', to_at + interval '7 days', tasks) AS truth
+                             from_at - interval '1 day', to_at + interval '7 days', tasks, as_of) AS truth
       ON truth.conversation_id = a.conversation_id AND truth.task = a.task AND truth.mode = a.mode
      AND coalesce(truth.turn, -1) = a.truth_turn
     CROSS JOIN unnest(a.label_set) AS label
@@ -740,8 +745,15 @@ CREATE TABLE metric_rollups (
     PRIMARY KEY (hour, metric, task, mode, version, slice)
 );
 
+-- How many standard errors a 95 % interval reaches to either side with so many degrees of freedom: exact to four digits up
+-- to 4, beyond by the expansion of Cornish and Fisher, at most 0.2 % low.
+CREATE FUNCTION student_95(freedom bigint) RETURNS double precision
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN CASE WHEN freedom <= 4 THEN (ARRAY[12.7062, 4.3027, 3.1824, 2.7764])[freedom::integer]
+            ELSE 1.959964 + 2.37227 / freedom + 2.8225 / freedom ^ 2 + 2.5558 / freedom ^ 3 END;
+
 -- The rollups of hours merged into days and weeks (from Monday), UTC. low and high bound the value with 95 %, null where
--- nothing says how it varies.
+-- nothing says how it varies; hours: how many hours with rows were merged.
 CREATE TABLE metric_periods (
     grain        text             NOT NULL CHECK (grain IN ('day', 'week')),
     period_start timestamptz      NOT NULL,
@@ -756,7 +768,49 @@ CREATE TABLE metric_periods (
     n            bigint           NOT NULL,
     mean_square  double precision,
     histogram    jsonb,
+    hours        integer          NOT NULL,
     PRIMARY KEY (grain, period_start, metric, task, mode, version, slice)
+);
+
+-- How metrics went until as_of, the end of the last day whose hours may all be read: level over the day or the seven days
+-- before it, and the change against the same span a week earlier, at this span's traffic of each weekday. Bounds are of
+-- 95 %, null where too few days tell how days vary; is_significant holds after all comparisons of the family.
+CREATE TABLE metric_trends (
+    as_of          timestamptz      NOT NULL,
+    grain          text             NOT NULL CHECK (grain IN ('day', 'week')),
+    metric         text             NOT NULL,
+    task           text             NOT NULL,
+    mode           text             NOT NULL,
+    version        text             NOT NULL,
+    slice          text             NOT NULL,
+    level          double precision NOT NULL,
+    low            double precision,
+    high           double precision,
+    n              bigint           NOT NULL,
+    change         double precision,          -- null, like compared_with: nothing to compare with
+    change_low     double precision,
+    change_high    double precision,
+    p_value        double precision,
+    compared_with  timestamptz,               -- when the earlier span starts
+    is_significant boolean          NOT NULL,
+    PRIMARY KEY (as_of, grain, metric, task, mode, version, slice)
+);
+
+-- Since when a metric is at another level. Recorded once, when it was found; facts that come later do not move it.
+-- before: the mean of the four weeks before, on the weekdays of after; after: the mean from `at` until detected_at, the
+-- end of the last day that was looked at.
+CREATE TABLE change_points (
+    metric      text             NOT NULL,
+    task        text             NOT NULL,
+    mode        text             NOT NULL,
+    version     text             NOT NULL,
+    slice       text             NOT NULL,
+    at          timestamptz      NOT NULL,
+    before      double precision NOT NULL,
+    after       double precision NOT NULL,
+    detected_at timestamptz      NOT NULL,
+    evidence    jsonb            NOT NULL,
+    PRIMARY KEY (metric, task, mode, version, slice, at)
 );
 
 CREATE TABLE prediction_errors (
@@ -851,6 +905,15 @@ CREATE TABLE model_bundles (
     version    text        NOT NULL,
     content    bytea       NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- Taggers of acts, each a document by its SHA-256. The latest decision of kind act_tagger that says PROMOTE names the one
+-- that reads; without any, the rules do.
+CREATE TABLE act_taggers (
+    version  text        PRIMARY KEY,
+    digest   text        NOT NULL UNIQUE,
+    document bytea       NOT NULL,
+    made_at  timestamptz NOT NULL DEFAULT now()
 );
 
 -- One row per state a version was in; until is null while it holds. The truth of who is champion.
@@ -1260,11 +1323,12 @@ GRANT SELECT ON facade_assignments, facade_conversations, facade_decisions, faca
     facade_metrics, facade_patterns, facade_predictions, facade_requests, facade_rollouts TO ml_capture;
 GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capture, ml_jobs, ml_dashboards;
 
+GRANT EXECUTE ON FUNCTION student_95(bigint) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
 GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION acknowledge_alert(uuid, text, text) TO ml_jobs, ml_dashboards;
-GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb),
-    labelled_predictions(timestamptz, timestamptz, jsonb, uuid[]) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb, timestamptz),
+    labelled_predictions(timestamptz, timestamptz, jsonb, uuid[], timestamptz) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION labels_as_of(timestamptz), outcomes_as_of(timestamptz),
     sales_as_of(timestamptz, timestamptz, timestamptz), worth_of_sale(boolean, boolean, numeric, text)
     TO ml_jobs, ml_dashboards;
@@ -1274,5 +1338,9 @@ GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, o
     pattern_recognitions, replayed_sources TO ml_jobs;
 GRANT INSERT, UPDATE, DELETE ON alert_standings TO ml_jobs;
 GRANT INSERT, UPDATE (last_seen_at, headline, value, bound, n, evidence, resolved_at, resolution) ON alerts TO ml_jobs;
+GRANT INSERT, DELETE ON metric_trends TO ml_jobs;
+GRANT INSERT ON change_points TO ml_jobs;
 GRANT INSERT, UPDATE ON model_rollouts, ml_experiments, retraining_requests TO ml_jobs;
 GRANT INSERT ON decisions, model_bundles TO ml_jobs;
+GRANT INSERT ON act_taggers TO ml_jobs;
+GRANT EXECUTE ON FUNCTION append_events(jsonb) TO ml_jobs;
