@@ -698,13 +698,15 @@ $$;
 -- Trust: which hours may be read
 -- ---------------------------------------------------------------------------------------------
 
--- facts_version counts the projection's changes of the hour; a verdict holds for the version it judged.
+-- facts_version counts the projection's changes of the hour; a verdict holds for the version it judged. held_since: since
+-- when it has not been trusted for a failure, changes and judgements in between or not.
 CREATE TABLE quality_verdicts (
     hour          timestamptz PRIMARY KEY,
     facts_version bigint      NOT NULL DEFAULT 1,
     state         text        NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'trusted', 'held', 'released')),
     reason        text,
-    judged_at     timestamptz
+    judged_at     timestamptz,
+    held_since    timestamptz
 );
 
 CREATE VIEW trusted_hours AS
@@ -722,6 +724,41 @@ CREATE TABLE quality_results (
     observed       jsonb       NOT NULL,
     failing_events uuid[]      NOT NULL DEFAULT '{}'   -- at most 100
 );
+
+-- Lets held hours pass, all of them or none: the decision and what it changes are one transaction. facts_versions names,
+-- hour by hour, the facts that were looked at; where they have changed since, nobody has decided anything about them.
+-- Who reads trusted hours still has their changes on the list, and takes them next time.
+-- Returns {status, decision_id, hours, refused}; status is released or refused, refused lists {hour, state} of those that
+-- are not held with these facts.
+CREATE FUNCTION release_hours(hours timestamptz[], facts_versions bigint[], because text, by_actor text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    made    uuid := gen_random_uuid();
+    refused jsonb;
+    looked  jsonb;
+BEGIN
+    IF coalesce(trim(because), '') = '' OR coalesce(trim(by_actor), '') = '' OR coalesce(cardinality(hours), 0) = 0 THEN
+        RAISE EXCEPTION 'a release needs hours, a reason and who gives it';
+    END IF;
+    PERFORM FROM quality_verdicts WHERE hour = ANY (hours) ORDER BY hour FOR UPDATE;
+    SELECT jsonb_agg(jsonb_build_object('hour', asked.hour, 'state', CASE v.state WHEN 'held' THEN 'changed'
+                                                                     ELSE coalesce(v.state, 'unknown') END)
+                     ORDER BY asked.hour)
+               FILTER (WHERE (v.state = 'held' AND v.facts_version = asked.facts_version) IS NOT TRUE),
+           jsonb_agg(jsonb_build_object('hour', asked.hour, 'facts_version', v.facts_version, 'held_since', v.held_since,
+                                        'held_for', v.reason)
+                     ORDER BY asked.hour)
+    INTO refused, looked
+    FROM unnest(hours, facts_versions) AS asked(hour, facts_version) LEFT JOIN quality_verdicts AS v USING (hour);
+    IF refused IS NOT NULL THEN
+        RETURN jsonb_build_object('status', 'refused', 'decision_id', NULL, 'hours', '[]'::jsonb, 'refused', refused);
+    END IF;
+
+    INSERT INTO decisions (decision, kind, task, mode, version, verdict, reason, evidence, actor)
+    VALUES (made, 'release', '', '', '', 'RELEASE', because, jsonb_build_object('hours', looked), by_actor);
+    UPDATE quality_verdicts SET state = 'released', reason = because, held_since = NULL WHERE hour = ANY (hours);
+    RETURN jsonb_build_object('status', 'released', 'decision_id', made, 'hours', to_jsonb(hours), 'refused', '[]'::jsonb);
+END $$;
 
 
 -- ---------------------------------------------------------------------------------------------
@@ -1326,6 +1363,7 @@ GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capt
 GRANT EXECUTE ON FUNCTION student_95(bigint) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
 GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION release_hours(timestamptz[], bigint[], text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION acknowledge_alert(uuid, text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb, timestamptz),
     labelled_predictions(timestamptz, timestamptz, jsonb, uuid[], timestamptz) TO ml_jobs, ml_dashboards;
