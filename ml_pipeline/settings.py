@@ -24,6 +24,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Where the agent ships events: role ``ml_capture``."""
     jobs_dsn: str = "postgresql://ml_jobs@127.0.0.1/ml_pipeline"
     """Where jobs read and write: role ``ml_jobs``."""
+    dashboards_dsn: str = "postgresql://ml_dashboards@127.0.0.1/ml_pipeline"
+    """Where pages read: role ``ml_dashboards``."""
     mlflow_uri: str = "http://127.0.0.1:5000"
     spool: Path = Path(".local/spool")
     """Folder on a local disk where events wait until Postgres has them."""
@@ -51,6 +53,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One-sided error of one gate."""
     gate_min_positives: int = 50
     tasks: tuple[Task, ...] = DEFAULT_TASKS
+    alert_rules: tuple[dict[str, Any], ...] = ()
+    """Alert rules of the operator's own, and fields that replace those of a shipped one of the same name; see
+    docs/alerts.md. They are read where they are judged, so that a broken one stops neither agents nor other rules."""
 
 
 def load_settings() -> Settings:
@@ -89,7 +94,7 @@ def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settin
             raise SettingsError(
                 f"cannot read settings {path}: {error}; mend the file or unset {PREFIX}SETTINGS"
             ) from error
-    fields = set(Settings.__struct_fields__) - {"tasks"}
+    fields = set(Settings.__struct_fields__) - {"tasks", "alert_rules"}
     for name, value in environment:
         field = name.removeprefix(PREFIX).lower()
         if field in fields:

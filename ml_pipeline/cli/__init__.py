@@ -5,6 +5,7 @@ import sys
 import typer
 
 from ml_pipeline.cli import stack
+from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.run import run
@@ -17,6 +18,7 @@ app.command()(run)
 app.command()(stack.stop)
 app.command()(stack.reset)
 app.command()(databases)
+app.command()(dashboards)
 app.command()(replay)
 app.command()(status)
 app.command()(switch)

@@ -1,5 +1,5 @@
-"""What people look at. The plugin in ``plugins/`` hangs it into Airflow's UI."""
+"""What people look at. The plugin in ``plugins/`` hangs it into Airflow's UI; ``app`` serves the pages."""
 
-from ml_pipeline.dashboards.links import model_versions_link
+from ml_pipeline.dashboards.links import PREFIX, links
 
-__all__ = ["model_versions_link"]
+__all__ = ["PREFIX", "links"]

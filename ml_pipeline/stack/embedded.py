@@ -159,6 +159,7 @@ class Stack:
         values = {
             "jobs_dsn": self.jobs_dsn,
             "capture_dsn": self.capture_dsn,
+            "dashboards_dsn": self._databases.dsn("ml_dashboards", PIPELINE),
             "mlflow_uri": self.mlflow_url,
             "spool": str(self._state.root / "spool"),
             "cache": str(self._state.root / "cache"),
