@@ -92,6 +92,7 @@ CREATE TABLE rejected_events (
     rejected_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (writer, sequence)
 );
+CREATE INDEX rejected_events_at ON rejected_events (rejected_at);
 
 -- Events outside [now - retention, now + lead] are refused as time_out_of_range.
 CREATE TABLE log_limits (
@@ -410,6 +411,18 @@ CREATE TABLE acts (
 ) PARTITION BY RANGE (at);
 CREATE INDEX acts_at ON acts USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
 
+-- Events of the log that become no fact, though they should. reason: the field at fault and the type it holds, never a
+-- value. A projection that can use one after all removes it.
+CREATE TABLE unprojected_events (
+    event_id        uuid        PRIMARY KEY,
+    event_type      text        NOT NULL,
+    conversation_id uuid,
+    reason          text        NOT NULL,
+    at              timestamptz NOT NULL,
+    arrived_at      timestamptz NOT NULL
+);
+CREATE INDEX unprojected_events_arrived_at ON unprojected_events (arrived_at);
+
 -- Which hours of which facts changed, one row per consumer; a consumer deletes its rows in the transaction that
 -- writes its result.
 CREATE TABLE fact_consumers (consumer text PRIMARY KEY);
@@ -616,6 +629,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         JOIN task ON task.name = label.task AND (task.scope = 'conversation') = (label.turn IS NULL)
         -- Not a join: only a condition on the column itself is moved down to the indices of labels and outcomes.
         WHERE label.conversation_id = ANY (ids)
+    ), span AS MATERIALIZED (
+        -- Of the days between the bounds, those are opened on which these conversations spoke.
+        SELECT min(started_at) AS low, max(last_event_at) AS high FROM conversations AS c WHERE c.conversation_id = ANY (ids)
     ), spoken AS MATERIALIZED (
         -- ordinal: how many customer turns there were, this one counted.
         SELECT t.conversation_id, t.turn, t.role,
@@ -623,8 +639,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                count(*) FILTER (WHERE t.role = 'user') OVER (PARTITION BY t.conversation_id) AS customer_turns
         FROM turns AS t
         WHERE t.conversation_id = ANY (ids) AND t.at >= from_at AND t.at < to_at
-          AND t.at >= (SELECT min(started_at) FROM conversations AS c WHERE c.conversation_id = ANY (ids))
-          AND t.at <= (SELECT max(last_event_at) FROM conversations AS c WHERE c.conversation_id = ANY (ids))
+          AND t.at >= (SELECT low FROM span) AND t.at <= (SELECT high FROM span)
         WINDOW so_far AS (PARTITION BY t.conversation_id ORDER BY t.turn)
     ), labelled AS (
         SELECT s.*, task.name AS task, task.horizon, known.labels, known.source, known.source_rank, known.learnt_at,
@@ -1372,7 +1387,7 @@ GRANT EXECUTE ON FUNCTION labels_as_of(timestamptz), outcomes_as_of(timestamptz)
     TO ml_jobs, ml_dashboards;
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO ml_jobs, ml_dashboards;
 GRANT INSERT, UPDATE, DELETE ON log_ledger, conversations, turns, predictions, outcomes, labels, assignments, acts,
-    changed_hours, quality_verdicts, quality_results, metric_rollups, metric_periods, prediction_errors, drift_checks,
+    unprojected_events, changed_hours, quality_verdicts, quality_results, metric_rollups, metric_periods, prediction_errors, drift_checks,
     pattern_recognitions, replayed_sources TO ml_jobs;
 GRANT INSERT, UPDATE, DELETE ON alert_standings TO ml_jobs;
 GRANT INSERT, UPDATE (last_seen_at, headline, value, bound, n, evidence, resolved_at, resolution) ON alerts TO ml_jobs;

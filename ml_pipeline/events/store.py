@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
+from ml_pipeline.vocabulary.events import SCHEMA
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +40,14 @@ def read_batch(tx: Transaction, ids: str) -> Batch | None:
     """Read these events once, for all statements that follow; None when the log holds none of them any more."""
     named = queries("events")
     named.open_batch(tx)
-    named.read_batch(tx, ids=ids)
+    named.read_batch(tx, ids=ids, schema=SCHEMA)
     found = named.describe_batch(tx)
     return Batch(**found) if found["events"] else None
+
+
+def count_faults(tx: Transaction) -> dict[str, int]:
+    """Return how many events of the batch cannot be projected, by what is wrong with them."""
+    return {row["fault"]: row["events"] for row in queries("events").count_faults(tx)}
 
 
 def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[str, int]:
@@ -49,6 +55,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
     named = queries("events")
     bounds = {"low": batch.low, "high": batch.high}
     named.ensure_partitions(tx)
+    named.record_unprojected(tx)
     named.drop_replaced(tx, **bounds)
     return {
         "conversations": named.project_conversations(tx),
@@ -70,6 +77,8 @@ def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
     named = queries("events")
     named.touch_failures(tx)
+    named.touch_superseded(tx)
+    named.gather_reached(tx)
     span = named.reached_span(tx)
     if span["low"] is not None:
         named.touch_reached(tx, low=span["low"], high=span["high"])

@@ -28,7 +28,8 @@ COUNTED = (
 def run() -> dict[str, int]:
     """Project every ledger entry that is there now, one transaction per batch.
 
-    ``hours_changed`` counts an hour once per batch; ``is_due`` is 1 when the changed hours should be judged now.
+    ``hours_changed`` counts an hour once per batch; ``is_due`` is 1 when the changed hours should be judged now;
+    ``unprojectable.<reason>`` says what was wrong with how many of the unprojectable events.
     """
     counts: Counter[str] = Counter()
     sold_tiers = load_settings().sold_tiers
@@ -45,4 +46,4 @@ def run() -> dict[str, int]:
     if counts["unprojectable"]:
         log.warning("events.unprojectable events=%d", counts["unprojectable"])
     log.info("events.projected events=%d batches=%d", counts["events"], counts["batches"])
-    return {name: counts[name] for name in (*COUNTED, "hours_changed")} | {"is_due": int(is_due)}
+    return {name: counts[name] for name in (*COUNTED, "hours_changed")} | counts | {"is_due": int(is_due)}

@@ -21,7 +21,12 @@ Any other type is the agent's own; it stays in the log.
 
 Every event of a conversation may carry ``conversation``: ``language``, ``program``, ``platform``, ``age_band``,
 ``customer_key``; the projection keeps the latest known of each.
+
+``data`` follows schema 1; where a later one is meant, ``schema`` in it says so.
 """
+
+SCHEMA = 1
+"""The newest schema of ``data`` that the projection reads."""
 
 TURN = "turn"
 PREDICTION = "prediction"

@@ -25,70 +25,109 @@ WITH waiting AS (
 SELECT array_agg(id)::text AS ids FROM taken CROSS JOIN unnest(taken.ids) AS id;
 
 -- name: open_batch()!
-CREATE TEMPORARY TABLE touched (table_name text NOT NULL, conversation_id uuid, at timestamptz NOT NULL)
-ON COMMIT DROP;
+-- reaches: the row changes more than its own hour, see touch_reached.
+CREATE TEMPORARY TABLE touched (
+    table_name text NOT NULL, conversation_id uuid, at timestamptz NOT NULL, reaches boolean NOT NULL DEFAULT false
+) ON COMMIT DROP;
 
--- name: read_batch(ids)!
--- The ids come as a parameter, so that the planner opens their partitions only. fate: fact (becomes a row), kept (stays
--- in the log only), unprojectable (a fact whose payload has a wrong type). learnt_at: when we came to know it. A replay
--- carries its source time, so there it is the event time itself; live it is the time of arrival.
+-- name: read_batch(ids, schema)!
+-- The ids come as a parameter, so that the planner opens their partitions only.
+--   fate      fact (becomes a row), kept (stays in the log only), unprojectable (a fact, but for its fault)
+--   fault     the field that is wrong and what it holds: a type, never a value
+--   learnt_at when we came to know it. A replay carries its source time, so there it is the event time itself; live it is
+--             the time of arrival.
 CREATE TEMPORARY TABLE arrived ON COMMIT DROP AS
-SELECT id, conversation_id, event_type, timestamp AS at, source, client_id, data,
-       CASE WHEN source = 'agent' THEN created_at ELSE timestamp END AS learnt_at,
-       CASE
-           WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label', 'assignment') THEN 'kept'
-           WHEN event_type = 'prediction' AND (data ->> 'is_fallback' = 'true' OR data ->> 'error' IS NOT NULL)
-               THEN 'kept'
-           WHEN conversation_id IS NULL THEN 'unprojectable'
-           WHEN coalesce(CASE event_type
-               WHEN 'turn' THEN
-                   pg_input_is_valid(data ->> 'turn', 'integer')
-                   AND jsonb_typeof(data -> 'role') = 'string'
-                   AND jsonb_typeof(data -> 'content') = 'string'
-               WHEN 'prediction' THEN
-                   pg_input_is_valid(data ->> 'turn', 'integer')
-                   AND jsonb_typeof(data -> 'task') = 'string'
-                   AND data ->> 'mode' IN ('detect', 'anticipate')
-                   AND jsonb_typeof(data -> 'version') = 'string'
-                   AND jsonb_typeof(data -> 'probabilities') = 'object'
-                   AND NOT EXISTS (
-                       SELECT
-                       FROM jsonb_each(CASE jsonb_typeof(data -> 'probabilities')
-                                       WHEN 'object' THEN data -> 'probabilities' END) AS answer(label, p)
-                       WHERE jsonb_typeof(p) <> 'number' OR NOT pg_input_is_valid(p::text, 'double precision'))
-                   AND jsonb_typeof(data -> 'labels') = 'array'
-                   AND NOT jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true)
-               WHEN 'outcome' THEN
-                   jsonb_typeof(data -> 'outcome') = 'string'
-                   AND coalesce(jsonb_typeof(data -> 'conversion_value'), 'null') IN ('number', 'null')
-               WHEN 'label' THEN
-                   jsonb_typeof(data -> 'task') = 'string'
-                   AND data ->> 'source' IN ('human', 'crm', 'agent', 'derived')
-                   AND jsonb_typeof(data -> 'labels') = 'array'
-                   AND NOT jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true)
-                   AND coalesce(pg_input_is_valid(data ->> 'turn', 'integer'), true)
-               WHEN 'assignment' THEN
-                   jsonb_typeof(data -> 'experiment') = 'string'
-                   AND pg_input_is_valid(data ->> 'experiment_id', 'uuid')
-                   AND jsonb_typeof(data -> 'arm') = 'string'
-                   AND data ->> 'unit' IN ('conversation', 'customer')
-                   AND jsonb_typeof(data -> 'unit_id') = 'string'
-                   AND jsonb_typeof(data -> 'propensity') = 'number'
-                   AND pg_input_is_valid(data ->> 'propensity', 'double precision')
-                   AND jsonb_typeof(data -> 'reason') = 'string'
-                   AND pg_input_is_valid(data #>> '{policy,epoch}', 'integer')
-                   AND pg_input_is_valid(data #>> '{policy,n}', 'bigint')
-           END, false) THEN 'fact'
-           ELSE 'unprojectable'
-       END AS fate
-FROM ml_tracking_events
-WHERE id = ANY (:ids::uuid[]);
+SELECT id, conversation_id, event_type, at, source, client_id, data, arrived_at,
+       CASE WHEN source = 'agent' THEN arrived_at ELSE at END AS learnt_at,
+       CASE WHEN field IS NOT NULL THEN 'unprojectable'
+            WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label', 'assignment') OR has_failed THEN 'kept'
+            ELSE 'fact' END AS fate,
+       CASE WHEN field IS NULL THEN NULL
+            WHEN field = 'event_type' THEN 'event_type: unknown'
+            WHEN field = 'schema' THEN 'schema: newer than ' || :schema
+            WHEN coalesce(jsonb_typeof(data -> field), 'null') = 'null' THEN field || ': missing'
+            WHEN jsonb_typeof(data -> field) = CASE
+                WHEN field IN ('turn', 'conversion_value', 'propensity') THEN 'number'
+                WHEN field IN ('probabilities', 'policy') THEN 'object'
+                WHEN field = 'labels' THEN 'array'
+                ELSE 'string' END THEN field || ': unusable ' || jsonb_typeof(data -> field)
+            ELSE field || ': ' || jsonb_typeof(data -> field) END AS fault
+FROM (SELECT *, CASE
+          WHEN event_type NOT IN ('turn', 'prediction', 'outcome', 'label', 'assignment', 'retraining_request') THEN
+              CASE WHEN event_category <> 'agent' AND event_type NOT IN ('answer', 'error') THEN 'event_type' END
+          WHEN has_failed THEN NULL
+          WHEN data -> 'schema' > to_jsonb(:schema::integer) THEN 'schema'
+          WHEN conversation_id IS NULL AND event_type <> 'retraining_request' THEN 'conversation_id'
+          WHEN event_type = 'turn' THEN CASE
+              WHEN pg_input_is_valid(data ->> 'turn', 'integer') IS NOT TRUE THEN 'turn'
+              WHEN jsonb_typeof(data -> 'role') IS DISTINCT FROM 'string' THEN 'role'
+              WHEN jsonb_typeof(data -> 'content') IS DISTINCT FROM 'string' THEN 'content' END
+          WHEN event_type = 'prediction' THEN CASE
+              WHEN pg_input_is_valid(data ->> 'turn', 'integer') IS NOT TRUE THEN 'turn'
+              WHEN jsonb_typeof(data -> 'task') IS DISTINCT FROM 'string' THEN 'task'
+              WHEN (data ->> 'mode' IN ('detect', 'anticipate')) IS NOT TRUE THEN 'mode'
+              WHEN jsonb_typeof(data -> 'version') IS DISTINCT FROM 'string' THEN 'version'
+              WHEN jsonb_typeof(data -> 'probabilities') IS DISTINCT FROM 'object' THEN 'probabilities'
+              WHEN EXISTS (
+                  SELECT
+                  FROM jsonb_each(data -> 'probabilities') AS answer(label, p)
+                  WHERE jsonb_typeof(p) <> 'number' OR NOT pg_input_is_valid(p::text, 'double precision'))
+                  THEN 'probabilities'
+              WHEN jsonb_typeof(data -> 'labels') IS DISTINCT FROM 'array' THEN 'labels'
+              WHEN jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true) THEN 'labels' END
+          WHEN event_type = 'outcome' THEN CASE
+              WHEN jsonb_typeof(data -> 'outcome') IS DISTINCT FROM 'string' THEN 'outcome'
+              WHEN coalesce(jsonb_typeof(data -> 'conversion_value'), 'null') NOT IN ('number', 'null')
+                  THEN 'conversion_value' END
+          WHEN event_type = 'label' THEN CASE
+              WHEN jsonb_typeof(data -> 'task') IS DISTINCT FROM 'string' THEN 'task'
+              WHEN (data ->> 'source' IN ('human', 'crm', 'agent', 'derived')) IS NOT TRUE THEN 'source'
+              WHEN jsonb_typeof(data -> 'labels') IS DISTINCT FROM 'array' THEN 'labels'
+              WHEN jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true) THEN 'labels'
+              WHEN NOT pg_input_is_valid(data ->> 'turn', 'integer') THEN 'turn' END
+          WHEN event_type = 'assignment' THEN CASE
+              WHEN jsonb_typeof(data -> 'experiment') IS DISTINCT FROM 'string' THEN 'experiment'
+              WHEN pg_input_is_valid(data ->> 'experiment_id', 'uuid') IS NOT TRUE THEN 'experiment_id'
+              WHEN jsonb_typeof(data -> 'arm') IS DISTINCT FROM 'string' THEN 'arm'
+              WHEN (data ->> 'unit' IN ('conversation', 'customer')) IS NOT TRUE THEN 'unit'
+              WHEN jsonb_typeof(data -> 'unit_id') IS DISTINCT FROM 'string' THEN 'unit_id'
+              WHEN jsonb_typeof(data -> 'propensity') IS DISTINCT FROM 'number'
+                OR NOT pg_input_is_valid(data ->> 'propensity', 'double precision') THEN 'propensity'
+              WHEN jsonb_typeof(data -> 'reason') IS DISTINCT FROM 'string' THEN 'reason'
+              WHEN (pg_input_is_valid(data #>> '{policy,epoch}', 'integer')
+                    AND pg_input_is_valid(data #>> '{policy,n}', 'bigint')) IS NOT TRUE THEN 'policy' END
+          WHEN event_type = 'retraining_request' THEN CASE
+              WHEN jsonb_typeof(data -> 'task') IS DISTINCT FROM 'string' THEN 'task'
+              WHEN (data ->> 'mode' IN ('detect', 'anticipate')) IS NOT TRUE THEN 'mode' END
+          END AS field
+      FROM (SELECT id, conversation_id, event_type, event_category, timestamp AS at, source, client_id, data,
+                   created_at AS arrived_at,
+                   event_type = 'prediction'
+                       AND (coalesce(data ->> 'is_fallback' = 'true', false) OR data ->> 'error' IS NOT NULL) AS has_failed
+            FROM ml_tracking_events
+            WHERE id = ANY (:ids::uuid[])) AS told) AS checked;
 
 -- name: describe_batch()^
 -- The reach of the batch (a day around it), and what is in it.
 SELECT min(at) - interval '1 day' AS low, max(at) + interval '1 day' AS high, count(*) AS events,
        count(*) FILTER (WHERE fate = 'unprojectable') AS unprojectable
 FROM arrived;
+
+-- name: count_faults()
+SELECT fault, count(*) AS events FROM arrived WHERE fault IS NOT NULL GROUP BY fault ORDER BY fault;
+
+-- name: record_unprojected()!
+-- An event that a mended projection can use after all is no longer one.
+WITH mended AS (
+    DELETE FROM unprojected_events AS known
+    USING arrived
+    WHERE known.event_id = arrived.id AND arrived.fault IS NULL
+)
+INSERT INTO unprojected_events (event_id, event_type, conversation_id, reason, at, arrived_at)
+SELECT id, event_type, conversation_id, fault, at, arrived_at
+FROM arrived
+WHERE fault IS NOT NULL
+ON CONFLICT (event_id) DO UPDATE SET reason = excluded.reason;
 
 -- name: ensure_partitions()!
 SELECT ensure_day_partition(table_name, day)
@@ -160,7 +199,7 @@ WITH told AS (
           (held ->> 'language', held ->> 'program', held ->> 'platform', held ->> 'age_band', held ->> 'customer_key')
 )
 INSERT INTO touched
-SELECT 'conversations', conversation_id, at
+SELECT 'conversations', conversation_id, at, was_started_at IS NOT NULL
 FROM moved CROSS JOIN LATERAL (VALUES (started_at), (was_started_at)) AS times(at)
 WHERE at IS NOT NULL;
 
@@ -316,7 +355,7 @@ WITH made AS (
     ON CONFLICT (event_id) DO NOTHING
     RETURNING conversation_id, at
 )
-INSERT INTO touched SELECT 'outcomes', conversation_id, at FROM made;
+INSERT INTO touched SELECT 'outcomes', conversation_id, at, true FROM made;
 
 -- name: project_labels()!
 WITH made AS (
@@ -333,7 +372,7 @@ WITH made AS (
     ON CONFLICT (event_id) DO NOTHING
     RETURNING conversation_id, at
 )
-INSERT INTO touched SELECT 'labels', conversation_id, at FROM made;
+INSERT INTO touched SELECT 'labels', conversation_id, at, true FROM made;
 
 -- name: project_assignments()!
 -- Of several events that tell a conversation's arm the earliest holds.
@@ -366,9 +405,9 @@ WITH said AS (
     RETURNING conversation_id, at
 )
 INSERT INTO touched
-SELECT 'assignments', conversation_id, at FROM made
+SELECT 'assignments', conversation_id, at, true FROM made
 UNION ALL
-SELECT 'assignments', conversation_id, at FROM displaced;
+SELECT 'assignments', conversation_id, at, true FROM displaced;
 
 -- name: record_requests()!
 -- Retraining that agents asked for: a record under the id of its event, written once.
@@ -376,43 +415,67 @@ INSERT INTO retraining_requests (request, task, mode, reason, priority, requeste
 SELECT id, data ->> 'task', data ->> 'mode', coalesce(data ->> 'reason', ''),
        CASE WHEN data ->> 'priority' IN ('low', 'high') THEN data ->> 'priority' ELSE 'normal' END, learnt_at
 FROM arrived
-WHERE event_type = 'retraining_request' AND jsonb_typeof(data -> 'task') = 'string'
-  AND data ->> 'mode' IN ('detect', 'anticipate')
+WHERE event_type = 'retraining_request' AND fault IS NULL
 ORDER BY id
 ON CONFLICT (request) DO NOTHING;
 
 -- name: touch_failures()!
--- Errors and failed answers make no row, but the error rate of their hour.
+-- Errors, failed answers and what cannot be used make no row, but figures of their hour.
 INSERT INTO touched
 SELECT 'ml_tracking_events', conversation_id, at
 FROM arrived
-WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept';
+WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept' OR fate = 'unprojectable';
+
+-- name: touch_superseded()!
+INSERT INTO touched
+SELECT known.table_name, known.conversation_id, known.at
+FROM (SELECT (data ->> 'supersedes')::uuid AS event_id
+      FROM arrived
+      WHERE fate = 'fact' AND event_type IN ('label', 'outcome')
+        AND pg_input_is_valid(data ->> 'supersedes', 'uuid')) AS superseded
+CROSS JOIN LATERAL (
+    SELECT 'labels' AS table_name, conversation_id, at FROM labels WHERE labels.event_id = superseded.event_id
+    UNION ALL
+    SELECT 'outcomes', conversation_id, at FROM outcomes WHERE outcomes.event_id = superseded.event_id) AS known;
+
+-- name: gather_reached()!
+-- The conversations of which the batch says something that changes other hours too: a truth, an arm, another description
+-- or start, a turn that comes after labels. All hours of a conversation that the batch made are touched already.
+CREATE TEMPORARY TABLE reached ON COMMIT DROP AS
+SELECT conversation_id, c.started_at, c.last_event_at, told.is_described
+FROM (SELECT conversation_id,
+             bool_or(reaches AND table_name IN ('conversations', 'assignments')) AS is_described
+      FROM touched
+      WHERE conversation_id IS NOT NULL
+      GROUP BY conversation_id
+      HAVING bool_or(reaches OR table_name = 'turns')
+         AND NOT bool_or(table_name = 'conversations' AND NOT reaches)) AS told
+JOIN conversations AS c USING (conversation_id)
+WHERE EXISTS (SELECT FROM touched AS t WHERE t.conversation_id = told.conversation_id AND t.reaches)
+   OR EXISTS (SELECT FROM labels WHERE labels.conversation_id = told.conversation_id);
 
 -- name: reached_span()^
--- Between which times lie the predictions that the batch says something new about; null when there are none.
-SELECT min(started_at) - interval '1 day' AS low, max(last_event_at) + interval '1 day' AS high
-FROM conversations
-WHERE conversation_id IN (SELECT conversation_id FROM touched WHERE table_name IN ('turns', 'outcomes', 'labels'));
+-- Between which times lie their predictions and turns; null when there are none.
+SELECT min(started_at) - interval '1 day' AS low, max(last_event_at) + interval '1 day' AS high FROM reached;
 
 -- name: touch_reached(low, high)!
--- A truth changes the hours of the predictions it is about, and the hour its conversation started in; so does a turn
--- that comes after the labels of its conversation.
-WITH reached AS (
-    SELECT DISTINCT conversation_id
-    FROM touched
-    WHERE table_name IN ('outcomes', 'labels')
-       OR table_name = 'turns' AND EXISTS (SELECT FROM labels WHERE labels.conversation_id = touched.conversation_id)
-)
+-- A truth changes the hours of the predictions it is about and the hour its conversation started in; what slices figures
+-- (a description, an arm) changes the hours of its turns as well.
 INSERT INTO touched
 SELECT DISTINCT 'predictions', p.conversation_id, date_trunc('hour', p.at, 'UTC')
-FROM reached
-JOIN conversations AS c USING (conversation_id)
-JOIN predictions AS p ON p.conversation_id = c.conversation_id
+FROM reached AS r
+JOIN predictions AS p ON p.conversation_id = r.conversation_id
     AND p.at >= :low AND p.at < :high
-    AND p.at >= c.started_at - interval '1 day' AND p.at <= c.last_event_at + interval '1 day'
+    AND p.at >= r.started_at - interval '1 day' AND p.at <= r.last_event_at + interval '1 day'
 UNION ALL
-SELECT 'conversations', c.conversation_id, c.started_at
-FROM reached JOIN conversations AS c USING (conversation_id);
+SELECT DISTINCT 'turns', t.conversation_id, date_trunc('hour', t.at, 'UTC')
+FROM reached AS r
+JOIN turns AS t ON t.conversation_id = r.conversation_id
+    AND t.at >= :low AND t.at < :high
+    AND t.at >= r.started_at - interval '1 day' AND t.at <= r.last_event_at + interval '1 day'
+WHERE r.is_described
+UNION ALL
+SELECT 'conversations', conversation_id, started_at FROM reached;
 
 -- name: record_changed_hours()!
 INSERT INTO changed_hours (consumer, table_name, hour)
