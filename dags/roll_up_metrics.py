@@ -42,7 +42,13 @@ def roll_up_metrics() -> None:
         asked = params or {}
         return job.run(asked.get("start") or data_interval_start, asked.get("end") or data_interval_end)
 
-    roll_up()
+    @task(trigger_rule="all_done")
+    def judge_alerts() -> dict[str, int]:
+        from ml_pipeline.jobs import roll_up_metrics as job
+
+        return job.judge_alerts()
+
+    roll_up() >> judge_alerts()
 
 
 roll_up_metrics()

@@ -51,3 +51,7 @@ class PolicyError(PipelineError):
 
 class RegistryError(PipelineError):
     """The model registry (MLflow) cannot be reached or refuses what was asked."""
+
+
+class RuleError(PipelineError):
+    """An alert rule cannot be read or judged; the message names the rule and what is wrong."""
