@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GroupKFold
@@ -80,13 +81,13 @@ def _terms(analyzer: str, ngram_range: tuple[int, int]) -> TfidfVectorizer:
     )
 
 
-def search(train: TrainingSet, word_others: int) -> list[Tried]:
+def search(train: TrainingSet, word_others: int, columns: Columns | None = None) -> list[Tried]:
     """Return every recipe tried with its figure over grouped folds of the training part, the best first.
 
     First the strengths; then balanced classes at the best one, where ranking is judged: they spoil log loss.
     """
     metric = train.task.primary_metric
-    folds = list(_folds(train, word_others))
+    folds = list(_folds(train, word_others, columns or full_columns(train.task)))
 
     def tried(recipe: Recipe) -> Tried:
         return Tried(recipe, float(np.mean([_score(fold, recipe, metric) for fold in folds])))
@@ -106,16 +107,17 @@ class Fold(NamedTuple):
     held: TrainingSet
     fit_columns: Any
     held_columns: Any
+    held_places: NDArray[np.int64]
 
 
-def _folds(train: TrainingSet, word_others: int) -> Iterable[Fold]:
+def _folds(train: TrainingSet, word_others: int, columns: Columns) -> Iterable[Fold]:
     is_grouped = train.rows["customer_group"].nunique() >= FOLDS
     groups = train.rows["customer_group" if is_grouped else "conversation_id"]
     splitter = GroupKFold(FOLDS, shuffle=True, random_state=0)
     for fit_rows, held_rows in splitter.split(train.rows, groups=groups):
         fit, held = train.take(fit_rows), train.take(held_rows)
-        seen, columns = _seen(full_columns(train.task), fit.rows, word_others)
-        yield Fold(fit, held, columns, seen.transform(held.rows))
+        seen, matrix = _seen(columns, fit.rows, word_others)
+        yield Fold(fit, held, matrix, seen.transform(held.rows), held_rows)
 
 
 def _score(fold: Fold, recipe: Recipe, metric: str) -> float:
@@ -133,6 +135,18 @@ def fit(train: TrainingSet, calibration: TrainingSet, recipe: Recipe, columns: C
     seen, matrix = _seen(columns, train.rows, recipe.word_others)
     heads = _heads(recipe).fit(matrix, train.truth, train.weights)
     heads.calibrate(seen.transform(calibration.rows), calibration.truth, calibration.weights)
+    return Pipeline([*seen.steps, ("heads", heads)])
+
+
+def fit_by_folds(rows: TrainingSet, recipe: Recipe, columns: Columns) -> Pipeline:
+    """Return the model trained on all ``rows``; each row's fold was scored for calibration by a model of the others."""
+    scores = np.zeros(rows.truth.shape)
+    for fold in _folds(rows, recipe.word_others, columns):
+        heads = _heads(recipe).fit(fold.fit_columns, fold.fit.truth, fold.fit.weights)
+        scores[fold.held_places] = heads.decision_function(fold.held_columns)
+    seen, matrix = _seen(columns, rows.rows, recipe.word_others)
+    heads = _heads(recipe).fit(matrix, rows.truth, rows.weights)
+    heads.calibrate_scores(scores, rows.truth, rows.weights)
     return Pipeline([*seen.steps, ("heads", heads)])
 
 

@@ -40,11 +40,14 @@ class CalibratedHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def calibrate(self, columns: Any, truth: Flags, weights: Numbers) -> None:
         """Fit probabilities and thresholds on rows that trained nothing; a constant label keeps its share."""
-        scores = self.decision_function(columns)
+        self.calibrate_scores(self.decision_function(columns), truth, weights)
+
+    def calibrate_scores(self, scores: Numbers, truth: Flags, weights: Numbers) -> None:
+        """Fit them on what rows that trained nothing were scored."""
         for label in np.flatnonzero(~self.constant_).tolist():
             fitted = fit_sigmoid(scores[:, label], truth[:, label], weights)
             self.sigmoids_[label] = fitted.a, fitted.b
-        probability = self.predict_proba(columns)
+        probability = self._probabilities(scores)
         for label in np.flatnonzero(~self.constant_).tolist():
             share = float(self.shares_[label])
             self.thresholds_[label] = best_threshold(probability[:, label], truth[:, label], weights, share)
@@ -55,8 +58,11 @@ class CalibratedHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # 
 
     def predict_proba(self, columns: Any) -> Numbers:
         """Return the probability of each label, rows x labels; labels do not exclude each other."""
+        return self._probabilities(self.decision_function(columns))
+
+    def _probabilities(self, scores: Numbers) -> Numbers:
         a, b = self.sigmoids_.T
-        return sigmoid(-(a * self.decision_function(columns) + b))
+        return sigmoid(-(a * scores + b))
 
     def predict(self, columns: Any) -> Flags:
         return np.asarray(self.predict_proba(columns) >= self.thresholds_)

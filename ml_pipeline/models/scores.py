@@ -154,6 +154,19 @@ def _f1(truth: LabelTruth, predicted: Flags, drawn: Numbers) -> Numbers:
     return np.asarray(2 * both / np.maximum(either, 1e-12))
 
 
+def detections(truth: LabelTruth, predicted: Flags, drawn: Numbers) -> Figures:
+    """Return precision, recall and f1 of one label under every draw; 0 where nothing is called, or nothing holds."""
+    called, held, both = (
+        drawn @ _cluster_sums(flags.astype(np.float64), truth, drawn)
+        for flags in (predicted, truth.holds, truth.holds & predicted)
+    )
+    return {
+        "precision": both / np.maximum(called, 1e-12),
+        "recall": both / np.maximum(held, 1e-12),
+        "f1": _f1(truth, predicted, drawn),
+    }
+
+
 def _expected_calibration_error(truth: LabelTruth, probability: Numbers, drawn: Numbers) -> Numbers:
     # Ten bins of equal size by probability; the gap of a bin is |mean probability - share of positives|.
     edges = np.unique(np.quantile(probability, np.linspace(0, 1, 11)[1:-1]))

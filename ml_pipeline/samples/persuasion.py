@@ -11,6 +11,7 @@ from pathlib import Path
 from ml_pipeline.errors import DialogueError
 from ml_pipeline.samples.files import Row, csv_rows, find, required
 from ml_pipeline.samples.pacing import paced
+from ml_pipeline.vocabulary.acts import Act
 from ml_pipeline.vocabulary.dialogue import Dialogue, LateLabel, Message, Source, oldest_first
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, Mode, Task, TaskKind
 
@@ -31,6 +32,23 @@ LABEL_OF_ACT = {
     "negative-reaction-to-donation": "negative_reaction",
     "neutral-reaction-to-donation": "neutral_reaction",
 }
+ACT_OF = {
+    "agree-donation": Act.AGREEMENT,
+    "confirm-donation": Act.AGREEMENT,
+    "provide-donation-amount": Act.AGREEMENT,
+    "positive-reaction-to-donation": Act.INTEREST,
+    "neutral-reaction-to-donation": Act.HESITATION,
+    "negative-reaction-to-donation": Act.HESITATION,
+    "disagree-donation": Act.REFUSAL,
+    "disagree-donation-more": Act.REFUSAL,
+    "ask-org-info": Act.QUESTION,
+    "ask-donation-procedure": Act.QUESTION,
+    "ask-persuader-donation-intention": Act.QUESTION,
+    "task-related-inquiry": Act.QUESTION,
+    "personal-related-inquiry": Act.QUESTION,
+    "greeting": Act.GREETING,
+    "thank": Act.THANKS,
+}
 ROLES = {"0": "assistant", "1": "user"}  # persuader, persuadee
 CUSTOMER = "1"
 
@@ -47,7 +65,15 @@ class Annotation:
     """What the annotated file holds for one customer turn."""
 
     text: str
-    labels: tuple[str, ...]
+    marks: frozenset[str]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(sorted({LABEL_OF_ACT[mark] for mark in self.marks if mark in LABEL_OF_ACT}))
+
+    @property
+    def acts(self) -> tuple[Act, ...]:
+        return tuple(sorted({ACT_OF[mark] for mark in self.marks if mark in ACT_OF}))
 
 
 def recognises(folder: Path) -> bool:
@@ -82,6 +108,22 @@ def read(folder: Path) -> Source:
         f"{DIALOGS} and carry no label"
     )
     return Source(NAME, False, (OBJECTION, NEEDS, CONVERSION), oldest_first(dialogues), tuple(malformed), (note,))
+
+
+def annotated_acts(folder: Path) -> list[tuple[Dialogue, dict[int, tuple[Act, ...]]]]:
+    """Return the annotated dialogues in ``folder``, each with the acts of its annotated turns.
+
+    Raises:
+        SourceError: if a file is missing, truncated or no CSV of this set.
+    """
+    said = _by_dialogue(folder, DIALOGS, ("B2", "B4", "Turn", "Unit"), [])
+    marked = _by_dialogue(folder, ANNOTATED, ("B2", "B4", "Turn", "Unit", "ee_label_1", "ee_label_2"), [])
+    return [
+        (dialogue, {turn: mark.acts for turn, mark in _annotated(runs, dialogue.messages, marks)})
+        for dialogue in read(folder).dialogues
+        if (marks := dict(_annotations(marked.get(dialogue.conversation_id, []))))
+        and (runs := list(_runs(said[dialogue.conversation_id])))
+    ]
 
 
 def _by_dialogue(
@@ -162,22 +204,28 @@ def _annotations(rows: Sequence[Row]) -> Iterator[tuple[Key, list[Annotation]]]:
     """Yield what annotators read and marked per customer turn; some turns are split into several runs there."""
     runs: dict[Key, list[Annotation]] = defaultdict(list)
     for key, units in _runs(rows):
-        acts = {unit[column] for unit in units for column in ("ee_label_1", "ee_label_2")}
-        labels = tuple(sorted({LABEL_OF_ACT[act] for act in acts if act in LABEL_OF_ACT}))
         if key[1] == CUSTOMER:
-            runs[key].append(Annotation(_text(units), labels))
+            marks = {unit[column] for unit in units for column in ("ee_label_1", "ee_label_2") if unit[column]}
+            runs[key].append(Annotation(_text(units), frozenset(marks)))
     yield from runs.items()
 
 
 def _labels(
     runs: Sequence[tuple[Key, list[Row]]], messages: Sequence[Message], marks: dict[Key, list[Annotation]]
 ) -> Iterator[LateLabel]:
-    """Yield the labels of turns whose annotated text is this text, letter by letter: no other turn index is exact."""
+    for index, annotation in _annotated(runs, messages, marks):
+        yield LateLabel("objection", annotation.labels, "human", messages[-1].at + LABELLED_AFTER, turn=index)
+
+
+def _annotated(
+    runs: Sequence[tuple[Key, list[Row]]], messages: Sequence[Message], marks: dict[Key, list[Annotation]]
+) -> Iterator[tuple[int, Annotation]]:
+    """Yield the turns whose annotated text is this text, letter by letter: no other turn index is exact."""
     for index, (key, _) in enumerate(runs):
         spoken = _letters(messages[index].content)
         match = next((mark for mark in marks.get(key, ()) if _letters(mark.text) == spoken), None)
         if match is not None:
-            yield LateLabel("objection", match.labels, "human", messages[-1].at + LABELLED_AFTER, turn=index)
+            yield index, match
 
 
 def _letters(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a customer does in a turn. A turn may hold several acts, or none."""
+"""What a customer does in a turn. A turn may hold several acts."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -28,6 +28,8 @@ class Act(StrEnum):
     COMPETITOR = "competitor"
     GREETING = "greeting"
     THANKS = "thanks"
+    OTHER = "other"
+    """None of the others: the turn was read, and this stands alone."""
 
 
 ACT_PREFIX: Mapping[str, str] = {"objection": "objection_", "needs": "need_"}
