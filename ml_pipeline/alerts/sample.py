@@ -37,7 +37,7 @@ class Sample:
         """Return the bounds of the mean with 99.9 %; infinite where nothing says how it varies.
 
         >>> [round(bound, 3) for bound in Sample(0.1, 100, 1, is_share=True).interval()]
-        [0.04, 0.231]
+        [0.037, 0.241]
         """
         between_hours = self.variance if self.variance is not None and self.hours >= MIN_HOURS else 0.0
         if self.is_share:

@@ -98,9 +98,10 @@ class Budget(MetricRule, frozen=True, kw_only=True, tag="budget"):
         if long is None or short is None or long.n < self.min_n:
             return State.UNKNOWN
         limit = self._rate(burn) * self._allowed
-        if self._bad(long)[1] > limit and self._bad(short)[0] > limit:
-            return State.FIRING
-        return State.QUIET if self._bad(short)[0] <= limit else State.BETWEEN
+        (long_bad, at_least), (short_bad, _) = self._bad(long), self._bad(short)
+        if min(long_bad, short_bad) <= limit:
+            return State.QUIET
+        return State.FIRING if at_least > limit else State.BETWEEN
 
 
 def _worst(states: list[State]) -> State:
