@@ -68,16 +68,16 @@ FROM (SELECT *, CASE
               WHEN (data ->> 'mode' IN ('detect', 'anticipate')) IS NOT TRUE THEN 'mode'
               WHEN jsonb_typeof(data -> 'version') IS DISTINCT FROM 'string' THEN 'version'
               WHEN jsonb_typeof(data -> 'probabilities') IS DISTINCT FROM 'object' THEN 'probabilities'
-              WHEN EXISTS (
-                  SELECT
-                  FROM jsonb_each(data -> 'probabilities') AS answer(label, p)
-                  WHERE jsonb_typeof(p) <> 'number' OR NOT pg_input_is_valid(p::text, 'double precision'))
-                  THEN 'probabilities'
+              -- Smaller and larger ones are no double precision.
+              WHEN jsonb_path_exists(data, 'strict $.probabilities.* ? (@.type() != "number" || @.abs() > 1e308
+                                            || @.abs() < 1e-307 && @ != 0)', '{}', true) THEN 'probabilities'
               WHEN jsonb_typeof(data -> 'labels') IS DISTINCT FROM 'array' THEN 'labels'
               WHEN jsonb_path_exists(data, 'strict $.labels[*] ? (@.type() != "string")', '{}', true) THEN 'labels' END
           WHEN event_type = 'outcome' THEN CASE
               WHEN jsonb_typeof(data -> 'outcome') IS DISTINCT FROM 'string' THEN 'outcome'
-              WHEN coalesce(jsonb_typeof(data -> 'conversion_value'), 'null') NOT IN ('number', 'null')
+              WHEN CASE jsonb_typeof(data -> 'conversion_value')
+                  WHEN 'number' THEN abs((data ->> 'conversion_value')::numeric) >= 1e15
+                  ELSE coalesce(jsonb_typeof(data -> 'conversion_value'), 'null') <> 'null' END
                   THEN 'conversion_value' END
           WHEN event_type = 'label' THEN CASE
               WHEN jsonb_typeof(data -> 'task') IS DISTINCT FROM 'string' THEN 'task'
@@ -105,7 +105,8 @@ FROM (SELECT *, CASE
                    event_type = 'prediction'
                        AND (coalesce(data ->> 'is_fallback' = 'true', false) OR data ->> 'error' IS NOT NULL) AS has_failed
             FROM ml_tracking_events
-            WHERE id = ANY (:ids::uuid[])) AS told) AS checked;
+            WHERE id = ANY (:ids::uuid[])) AS told
+      OFFSET 0) AS checked;   -- else the planner writes the checks out wherever field stands
 
 -- name: describe_batch()^
 -- The reach of the batch (a day around it), and what is in it.
@@ -212,25 +213,24 @@ WITH said AS MATERIALIZED (
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'turn'
     ORDER BY conversation_id, turn, event_id
+), elsewhere AS MATERIALIZED (
+    -- The same turn as it is known at another time.
+    SELECT conversation_id, turn, known.at, known.event_id, said.event_id AS told_by
+    FROM said JOIN turns AS known USING (conversation_id, turn)
+    WHERE known.at >= :low AND known.at < :high AND known.at <> said.at
+      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
 ), displaced AS (
     DELETE FROM turns AS known
-    USING said
-    WHERE known.conversation_id = said.conversation_id AND known.turn = said.turn
-      AND known.at >= :low AND known.at < :high
-      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
-      AND known.at <> said.at AND known.event_id > said.event_id
+    USING elsewhere
+    WHERE known.conversation_id = elsewhere.conversation_id AND known.turn = elsewhere.turn
+      AND known.at = elsewhere.at AND known.at >= :low AND known.at < :high
+      AND elsewhere.event_id > elsewhere.told_by
     RETURNING known.conversation_id, known.at
 ), made AS (
     INSERT INTO turns AS known (conversation_id, turn, at, role, content, event_id)
     SELECT conversation_id, turn, at, role, content, event_id
     FROM said
-    WHERE NOT EXISTS (
-        SELECT
-        FROM turns AS earlier
-        WHERE earlier.conversation_id = said.conversation_id AND earlier.turn = said.turn
-          AND earlier.at >= :low AND earlier.at < :high
-          AND earlier.at >= said.at - interval '1 day' AND earlier.at <= said.at + interval '1 day'
-          AND earlier.at <> said.at AND earlier.event_id <= said.event_id)
+    WHERE event_id NOT IN (SELECT told_by FROM elsewhere WHERE event_id <= told_by)
     ON CONFLICT (at, conversation_id, turn) DO UPDATE
     SET role = excluded.role, content = excluded.content, event_id = excluded.event_id
     WHERE excluded.event_id < known.event_id
@@ -298,14 +298,19 @@ WITH said AS MATERIALIZED (
                           BETWEEN interval '-1 day' AND interval '1 day'
                      ELSE false END)
     ORDER BY conversation_id, turn, task, mode, version, event_id
+), elsewhere AS MATERIALIZED (
+    -- The same answer as it is known at another time.
+    SELECT conversation_id, turn, task, mode, version, known.at, known.event_id, said.event_id AS told_by
+    FROM said JOIN predictions AS known USING (conversation_id, turn, task, mode, version)
+    WHERE known.at >= :low AND known.at < :high AND known.at <> said.at
+      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
 ), displaced AS (
     DELETE FROM predictions AS known
-    USING said
-    WHERE known.conversation_id = said.conversation_id AND known.turn = said.turn AND known.task = said.task
-      AND known.mode = said.mode AND known.version = said.version
-      AND known.at >= :low AND known.at < :high
-      AND known.at >= said.at - interval '1 day' AND known.at <= said.at + interval '1 day'
-      AND known.at <> said.at AND known.event_id > said.event_id
+    USING elsewhere
+    WHERE known.conversation_id = elsewhere.conversation_id AND known.turn = elsewhere.turn
+      AND known.task = elsewhere.task AND known.mode = elsewhere.mode AND known.version = elsewhere.version
+      AND known.at = elsewhere.at AND known.at >= :low AND known.at < :high
+      AND elsewhere.event_id > elsewhere.told_by
     RETURNING known.conversation_id, known.at
 ), made AS (
     INSERT INTO predictions AS known (conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
@@ -313,14 +318,7 @@ WITH said AS MATERIALIZED (
     SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
            latency_ms, feature_revision, feature_digest, context, event_id
     FROM said
-    WHERE NOT EXISTS (
-        SELECT
-        FROM predictions AS earlier
-        WHERE earlier.conversation_id = said.conversation_id AND earlier.turn = said.turn
-          AND earlier.task = said.task AND earlier.mode = said.mode AND earlier.version = said.version
-          AND earlier.at >= :low AND earlier.at < :high
-          AND earlier.at >= said.at - interval '1 day' AND earlier.at <= said.at + interval '1 day'
-          AND earlier.at <> said.at AND earlier.event_id <= said.event_id)
+    WHERE event_id NOT IN (SELECT told_by FROM elsewhere WHERE event_id <= told_by)
     ON CONFLICT (at, conversation_id, turn, task, mode, version) DO UPDATE
     SET probabilities = excluded.probabilities, labels = excluded.labels, is_served = excluded.is_served,
         latency_ms = excluded.latency_ms, feature_revision = excluded.feature_revision,
@@ -342,7 +340,7 @@ WITH made AS (
            coalesce((data ->> 'conversion_value')::numeric > 0,
                     data ->> 'outcome' = 'converted'
                     OR coalesce(data ->> 'tier_selected' = ANY (:sold_tiers::text[]), false)),
-           (data ->> 'conversion_value')::numeric, data ->> 'currency', data ->> 'tier_selected',
+           (data ->> 'conversion_value')::numeric, currency_code(data ->> 'currency'), data ->> 'tier_selected',
            CASE WHEN jsonb_typeof(data -> 'satisfaction') = 'number'
                  AND pg_input_is_valid(data ->> 'satisfaction', 'double precision')
                 THEN (data ->> 'satisfaction')::double precision END,
@@ -364,8 +362,9 @@ WITH made AS (
     SELECT id, conversation_id, (data ->> 'turn')::integer, data ->> 'task',
            ARRAY(SELECT jsonb_array_elements_text(data -> 'labels')), data ->> 'source',
            array_position(ARRAY['human', 'crm', 'agent', 'derived'], data ->> 'source'), at, learnt_at,
-           CASE WHEN jsonb_typeof(data -> 'value') = 'number' THEN (data ->> 'value')::numeric END,
-           data ->> 'currency',
+           CASE WHEN jsonb_typeof(data -> 'value') = 'number' AND abs((data ->> 'value')::numeric) < 1e15
+                THEN (data ->> 'value')::numeric END,
+           currency_code(data ->> 'currency'),
            CASE WHEN pg_input_is_valid(data ->> 'supersedes', 'uuid') THEN (data ->> 'supersedes')::uuid END
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'label'
@@ -373,6 +372,29 @@ WITH made AS (
     RETURNING conversation_id, at
 )
 INSERT INTO touched SELECT 'labels', conversation_id, at, true FROM made;
+
+-- name: mark_superseded()!
+-- Of the conversations that the batch tells a truth of: which of two came first, and in which batch, makes no difference.
+WITH superseded AS (
+    SELECT event_id, superseded_at
+    FROM supersessions
+    WHERE conversation_id = ANY (ARRAY(
+        SELECT DISTINCT conversation_id FROM touched WHERE table_name IN ('outcomes', 'labels')))
+), outcome AS (
+    UPDATE outcomes AS known SET superseded_at = superseded.superseded_at
+    FROM superseded
+    WHERE known.event_id = superseded.event_id AND known.superseded_at IS DISTINCT FROM superseded.superseded_at
+    RETURNING known.conversation_id, known.at
+), label AS (
+    UPDATE labels AS known SET superseded_at = superseded.superseded_at
+    FROM superseded
+    WHERE known.event_id = superseded.event_id AND known.superseded_at IS DISTINCT FROM superseded.superseded_at
+    RETURNING known.conversation_id, known.at
+)
+INSERT INTO touched
+SELECT 'outcomes', conversation_id, at, true FROM outcome
+UNION ALL
+SELECT 'labels', conversation_id, at, true FROM label;
 
 -- name: project_assignments()!
 -- Of several events that tell a conversation's arm the earliest holds.
@@ -425,18 +447,6 @@ INSERT INTO touched
 SELECT 'ml_tracking_events', conversation_id, at
 FROM arrived
 WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept' OR fate = 'unprojectable';
-
--- name: touch_superseded()!
-INSERT INTO touched
-SELECT known.table_name, known.conversation_id, known.at
-FROM (SELECT (data ->> 'supersedes')::uuid AS event_id
-      FROM arrived
-      WHERE fate = 'fact' AND event_type IN ('label', 'outcome')
-        AND pg_input_is_valid(data ->> 'supersedes', 'uuid')) AS superseded
-CROSS JOIN LATERAL (
-    SELECT 'labels' AS table_name, conversation_id, at FROM labels WHERE labels.event_id = superseded.event_id
-    UNION ALL
-    SELECT 'outcomes', conversation_id, at FROM outcomes WHERE outcomes.event_id = superseded.event_id) AS known;
 
 -- name: gather_reached()!
 -- The conversations of which the batch says something that changes other hours too: a truth, an arm, another description
