@@ -9,26 +9,10 @@ from typing import Any
 
 from ml_pipeline.online.figures import read_probability
 from ml_pipeline.online.predicting.shapes import read_section
-from ml_pipeline.vocabulary.acts import ACT_PREFIX, Act
+from ml_pipeline.vocabulary.acts import ACT_PREFIX, TELLS_ACT, TELLS_LABELS, Act
 from ml_pipeline.vocabulary.tasks import CALLER, NEEDS, OBJECTION, Task
 
-_ENDINGS = ("detected", "raised", "stated", "identified")
-_STEMS = {"objection": OBJECTION, "objections": OBJECTION, "need": NEEDS, "needs": NEEDS}
-_TASK_OF = {f"{stem}_{ending}": task for stem, task in _STEMS.items() for ending in _ENDINGS}
-_ACT_OF = {
-    "price_question": Act.PRICE_QUESTION,
-    "price_question_detected": Act.PRICE_QUESTION,
-    "pricing_question": Act.PRICE_QUESTION,
-    "competitor_mentioned": Act.COMPETITOR,
-    "competitor_detected": Act.COMPETITOR,
-    "agreement_detected": Act.AGREEMENT,
-    "hesitation_detected": Act.HESITATION,
-    "refusal_detected": Act.REFUSAL,
-    "interest_detected": Act.INTEREST,
-    "buying_signal": Act.INTEREST,
-}
-EVENT_TYPES = (*_TASK_OF, *_ACT_OF)
-
+_TASKS = {task.name: task for task in (OBJECTION, NEEDS)}
 _VERSION = ("version", "model_version")
 
 
@@ -48,7 +32,7 @@ class Told:
 
 
 def read_event(event_type: str, data: Any) -> dict[Act, float]:
-    """Return the acts that an event tells, each with the agent's confidence, 1 where it gives none.
+    """Return the acts that one of the telling events tells, each with the agent's confidence, 1 where it gives none.
 
     What a version of ours found is no word of the agent's: a model is not to be judged by what it said itself.
 
@@ -61,10 +45,9 @@ def read_event(event_type: str, data: Any) -> dict[Act, float]:
     if any(fields.get(key) not in (None, CALLER) for key in _VERSION):
         return {}
     confidence = read_probability(fields.get("confidence"))
-    if event_type in _ACT_OF:
-        return {_ACT_OF[event_type]: 1.0 if confidence is None else confidence}
-    task = _TASK_OF.get(event_type)
-    return dict(_labelled(fields, task, confidence)) if task else {}
+    if event_type in TELLS_ACT:
+        return {TELLS_ACT[event_type]: 1.0 if confidence is None else confidence}
+    return dict(_labelled(fields, _TASKS[TELLS_LABELS[event_type]], confidence))
 
 
 def _labelled(fields: Mapping[str, Any], task: Task, confidence: float | None) -> Iterator[tuple[Act, float]]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from ml_pipeline.acts.agent_events import EVENT_TYPES, Told, read_event
+from ml_pipeline.acts.agent_events import Told, read_event
 from ml_pipeline.acts.derived import WRITER, Line, Tagged
 from ml_pipeline.acts.document import TaggerDocument, decode, encode, rules_only
 from ml_pipeline.acts.tagger import Reading, Said
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
-from ml_pipeline.vocabulary.acts import Act
+from ml_pipeline.vocabulary.acts import TELLING_EVENTS, Act
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 HOUR = timedelta(hours=1)
@@ -56,7 +56,7 @@ def lock(tx: Transaction, name: str = "tag_acts") -> None:
 
 def take_hours(tx: Transaction) -> tuple[int, Hours | None]:
     """Take the trusted hours of a day off the list; return how many, and those in which turns may have changed."""
-    rows = queries("acts").take_hours(tx)
+    rows = list(queries("acts").take_hours(tx))
     changed = tuple(row["hour"] for row in rows if row["is_read_again"])
     return len(rows), Hours(changed) if changed else None
 
@@ -68,13 +68,13 @@ def untrusted_hours(tx: Transaction) -> int:
 
 def retag_hours(tx: Transaction, tagger: str, from_at: datetime) -> Hours | None:
     """Return the trusted hours that another tagger read, of the first day from ``from_at`` on; None without any."""
-    rows = queries("acts").retag_hours(tx, tagger=tagger, from_at=from_at)
-    return Hours(tuple(row["hour"] for row in rows)) if rows else None
+    hours = tuple(row["hour"] for row in queries("acts").retag_hours(tx, tagger=tagger, from_at=from_at))
+    return Hours(hours) if hours else None
 
 
 def told(tx: Transaction, hours: Hours) -> list[Told]:
     """Return what the agent told of acts in and around these hours."""
-    rows = queries("acts").told(tx, **hours.bounds, event_types=list(EVENT_TYPES))
+    rows = queries("acts").told(tx, **hours.bounds, event_types=list(TELLING_EVENTS))
     return [
         Told(row["event_id"], row["conversation_id"], row["turn"], row["is_heeded"], acts)
         for row in rows

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
+from ml_pipeline.vocabulary.acts import TELLING_EVENTS
 from ml_pipeline.vocabulary.events import SCHEMA
 
 
@@ -57,7 +58,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
     named.ensure_partitions(tx)
     named.record_unprojected(tx)
     named.drop_replaced(tx, **bounds)
-    return {
+    changed = {
         "conversations": named.project_conversations(tx),
         "turns": named.project_turns(tx, **bounds),
         "predictions": named.project_predictions(tx, **bounds),
@@ -65,6 +66,8 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
         "labels": named.project_labels(tx),
         "assignments": named.project_assignments(tx),
     }
+    named.mark_superseded(tx)
+    return changed
 
 
 def record_requests(tx: Transaction) -> int:
@@ -77,7 +80,7 @@ def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
     named = queries("events")
     named.touch_failures(tx)
-    named.touch_superseded(tx)
+    named.touch_told_acts(tx, event_types=list(TELLING_EVENTS))
     named.gather_reached(tx)
     span = named.reached_span(tx)
     if span["low"] is not None:

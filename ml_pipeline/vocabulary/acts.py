@@ -36,6 +36,27 @@ ACT_PREFIX: Mapping[str, str] = {"objection": "objection_", "needs": "need_"}
 """How the acts of a task begin; what follows is the label."""
 
 
+TELLS_LABELS: Mapping[str, str] = {
+    f"{stem}_{ending}": task
+    for stem, task in (("objection", "objection"), ("objections", "objection"), ("need", "needs"), ("needs", "needs"))
+    for ending in ("detected", "raised", "stated", "identified")
+}
+"""Types of the agent's own events that tell labels of a task, which name acts."""
+TELLS_ACT: Mapping[str, Act] = {
+    "price_question": Act.PRICE_QUESTION,
+    "price_question_detected": Act.PRICE_QUESTION,
+    "pricing_question": Act.PRICE_QUESTION,
+    "competitor_mentioned": Act.COMPETITOR,
+    "competitor_detected": Act.COMPETITOR,
+    "agreement_detected": Act.AGREEMENT,
+    "hesitation_detected": Act.HESITATION,
+    "refusal_detected": Act.REFUSAL,
+    "interest_detected": Act.INTEREST,
+    "buying_signal": Act.INTEREST,
+}
+TELLING_EVENTS = (*TELLS_LABELS, *TELLS_ACT)
+
+
 class ActSource(StrEnum):
     """Who says that an act stands in a turn."""
 

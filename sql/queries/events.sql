@@ -448,6 +448,11 @@ SELECT 'ml_tracking_events', conversation_id, at
 FROM arrived
 WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept' OR fate = 'unprojectable';
 
+-- name: touch_told_acts(event_types)!
+-- What the agent tells of acts makes no row here, but acts of its hour.
+INSERT INTO touched
+SELECT 'ml_tracking_events', conversation_id, at FROM arrived WHERE event_type = ANY (:event_types);
+
 -- name: gather_reached()!
 -- The conversations of which the batch says something that changes other hours too: a truth, an arm, another description
 -- or start, a turn that comes after labels. All hours of a conversation that the batch made are touched already.
