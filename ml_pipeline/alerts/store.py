@@ -210,3 +210,19 @@ def _alert_row(news: News, now: datetime) -> Row:
         "evidence": msgspec.json.encode(news.verdict.evidence).decode(),
         "now": now,
     }
+
+
+def list_alerts(tx: Transaction, *, with_resolved: bool) -> list[Row]:
+    """Return the open alerts, the worst first, and with ``with_resolved`` the newest of the others."""
+    return [dict(row) for row in queries("alerts").listed(tx, with_resolved=with_resolved)]
+
+
+def find_open(tx: Transaction, prefix: str) -> list[str]:
+    """Return up to two open alerts whose id begins so."""
+    return [row["alert"] for row in queries("alerts").find_open(tx, prefix=prefix)]
+
+
+def acknowledge(tx: Transaction, alert: str, *, actor: str, because: str) -> Row:
+    """Note who sees to an open alert: status (acknowledged, unchanged, refused), acknowledged_by, reason."""
+    answer: Row = queries("alerts").acknowledge(tx, alert=alert, actor=actor, because=because)
+    return answer

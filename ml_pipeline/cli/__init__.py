@@ -5,8 +5,10 @@ import sys
 import typer
 
 from ml_pipeline.cli import stack
+from ml_pipeline.cli.alerts import alerts
 from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
+from ml_pipeline.cli.events import events
 from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
@@ -22,6 +24,8 @@ app.command()(dashboards)
 app.command()(replay)
 app.command()(status)
 app.command()(switch)
+app.add_typer(alerts, name="alerts")
+app.add_typer(events, name="events")
 
 
 @app.callback()

@@ -263,3 +263,18 @@ SELECT rule, subject, last_seen_at FROM alerts WHERE resolved_at IS NULL;
 -- name: forget_standings(before)!
 -- Subjects that nobody reads any more.
 DELETE FROM alert_standings WHERE judged_until < :before;
+
+-- name: listed(with_resolved)
+-- Open alerts, the worst first; with the resolved ones at most 500.
+SELECT alert::text, rule, subject, severity, owner, runbook, headline, value, bound, n, evidence, opened_at, last_seen_at,
+       acknowledged_at, acknowledged_by, note, resolved_at, resolution
+FROM alerts
+WHERE resolved_at IS NULL OR :with_resolved
+ORDER BY resolved_at IS NOT NULL, array_position(ARRAY['critical', 'warning', 'info'], severity), opened_at DESC
+LIMIT 500;
+
+-- name: find_open(prefix)
+SELECT alert::text FROM alerts WHERE resolved_at IS NULL AND starts_with(alert::text, :prefix) LIMIT 2;
+
+-- name: acknowledge(alert, actor, because)$
+SELECT acknowledge_alert(:alert, :actor, :because);
