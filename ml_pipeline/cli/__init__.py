@@ -5,6 +5,7 @@ import sys
 import typer
 
 from ml_pipeline.cli import stack
+from ml_pipeline.cli.acts import acts
 from ml_pipeline.cli.alerts import alerts
 from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
@@ -24,6 +25,7 @@ app.command()(dashboards)
 app.command()(replay)
 app.command()(status)
 app.command()(switch)
+app.add_typer(acts, name="acts")
 app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")
 

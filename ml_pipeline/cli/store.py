@@ -61,3 +61,13 @@ def experiments_left_out(tx: Transaction) -> list[Row]:
 def reconcile_writers(tx: Transaction) -> list[Row]:
     """Return where a writer's counters and its rows disagree: writer, rule, counted, found."""
     return [dict(row) for row in queries("status").reconcile_writers(tx)]
+
+
+def count_rejected(tx: Transaction, since: datetime, reason: str | None) -> list[Row]:
+    """Return how many events were seen and rejected: refused_by, reason, events, latest; the most frequent first."""
+    return [dict(row) for row in queries("rejected").count_rejected(tx, since=since, reason=reason)]
+
+
+def list_rejected(tx: Transaction, since: datetime, reason: str | None, limit: int) -> list[Row]:
+    """Return the latest: seen_at, refused_by, reason, event_id, event_type; of the door also writer and sequence."""
+    return [dict(row) for row in queries("rejected").list_rejected(tx, since=since, reason=reason, limit=limit)]
