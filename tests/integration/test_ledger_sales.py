@@ -134,7 +134,7 @@ def test_a_corrected_sale_keeps_its_day_and_never_was_worth_what_was_wrong(datab
     project(database, wrong, said(["sold"], on=4, value=2700, supersedes=wrong["id"]))
 
     assert money(sale(database, on=3)) == (7200, 7200, "USD")
-    assert money(sale(database)) == (2700, 2700, "")
+    assert money(sale(database)) == (2700, 2700, "USD")
     assert sale(database)["sold_learnt_at"] == day(1)
 
 
@@ -147,4 +147,4 @@ def test_a_sale_that_was_a_mistake_was_none(database):
     assert (before["is_sold"], before["sold_learnt_at"]) == (True, day(0))
     assert (found["is_sold"], found["sold_learnt_at"], found["refunded_learnt_at"]) == (False, None, None)
     assert found["lost_learnt_at"] == day(4)
-    assert money(found) == (0, 0, "")
+    assert money(found) == (0, 0, "USD")

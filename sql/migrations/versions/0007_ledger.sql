@@ -1,30 +1,40 @@
+-- A currency as it is told, in capitals; '' where it is not three letters, null where nothing was told.
+CREATE FUNCTION currency_code(told text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN upper(btrim(told)) ~ '^[A-Z]{3}$' THEN upper(btrim(told)) WHEN btrim(told) <> '' THEN '' END;
+
 ALTER TABLE outcomes ADD COLUMN supersedes uuid;
-CREATE INDEX outcomes_supersedes ON outcomes (supersedes) WHERE supersedes IS NOT NULL;
-CREATE INDEX labels_supersedes ON labels (supersedes) WHERE supersedes IS NOT NULL;
+ALTER TABLE outcomes ADD COLUMN superseded_at timestamptz;
+ALTER TABLE labels ADD COLUMN superseded_at timestamptz;
+CREATE INDEX outcomes_superseding ON outcomes (conversation_id) WHERE supersedes IS NOT NULL;
+CREATE INDEX outcomes_currency ON outcomes (currency) WHERE currency IS NOT NULL;
+CREATE INDEX labels_superseding ON labels (conversation_id) WHERE supersedes IS NOT NULL;
+CREATE INDEX labels_currency ON labels (currency) WHERE currency IS NOT NULL;
+UPDATE outcomes SET currency = currency_code(currency) WHERE currency IS DISTINCT FROM currency_code(currency);
+UPDATE labels SET currency = currency_code(currency) WHERE currency IS DISTINCT FROM currency_code(currency);
 
 -- Everything anybody told about what is true: the labels, and the sale that each outcome tells, which is a label of the
 -- task `conversion` from the agent that reported it. is_lost: it says that there will be no sale. That a call was
 -- completed or abandoned does not say so: a sale may follow.
-CREATE VIEW told_truths AS
+CREATE VIEW outcome_ledger AS
 SELECT event_id, conversation_id, turn, task, labels, source, source_rank, at, learnt_at, value, currency, supersedes,
-       task = 'conversion' AND turn IS NULL AND labels = '{}' AS is_lost
+       superseded_at, task = 'conversion' AND turn IS NULL AND labels = '{}' AS is_lost
 FROM labels
 UNION ALL
 SELECT event_id, conversation_id, NULL, 'conversion', CASE WHEN is_sold THEN ARRAY['sold'] ELSE ARRAY[]::text[] END,
-       'agent', 3::smallint, at, learnt_at, value, currency, supersedes,
+       'agent', 3::smallint, at, learnt_at, value, currency, supersedes, superseded_at,
        NOT is_sold AND (coalesce(value <= 0, false) OR outcome IN ('lost', 'declined', 'rejected', 'not_interested'))
 FROM outcomes;
 
--- Each of them with the moment from which another one supersedes it, null while none does. It is superseded for good by
--- any that names it, whichever of the two arrives first, if that is of the same conversation and task, both hold for a
--- turn or both for the conversation, and its own source ranks no lower.
-CREATE VIEW outcome_ledger AS
-SELECT told.*, (SELECT min(later.learnt_at)
-                FROM told_truths AS later
-                WHERE later.supersedes = told.event_id AND later.conversation_id = told.conversation_id
-                  AND later.task = told.task AND (later.turn IS NULL) = (told.turn IS NULL)
-                  AND later.source_rank <= told.source_rank) AS superseded_at
-FROM told_truths AS told;
+-- What is superseded, and since when: what another event names, for good, whichever of the two arrives first. That one must
+-- be of the same conversation and task, hold like it for a turn or for the conversation, and come from no lower source.
+CREATE VIEW supersessions AS
+SELECT later.conversation_id, told.event_id, min(later.learnt_at) AS superseded_at
+FROM outcome_ledger AS later
+JOIN outcome_ledger AS told ON told.event_id = later.supersedes AND told.conversation_id = later.conversation_id
+    AND told.task = later.task AND (told.turn IS NULL) = (later.turn IS NULL) AND told.source_rank >= later.source_rank
+WHERE later.supersedes IS NOT NULL
+GROUP BY later.conversation_id, told.event_id;
 
 -- The label that held at `moment` per (conversation, turn, task). In force is what was learnt and not superseded by then;
 -- of that the best source holds, then the latest learnt, then the latest event (an id begins with its event's time).
@@ -42,16 +52,50 @@ $$;
 -- The outcome that held at `moment` per conversation: the latest learnt of those in force.
 CREATE FUNCTION outcomes_as_of(moment timestamptz) RETURNS SETOF outcomes
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT DISTINCT ON (o.conversation_id) o.*
-    FROM outcomes AS o JOIN outcome_ledger AS l USING (event_id)
-    WHERE o.learnt_at <= moment AND (l.superseded_at > moment) IS NOT FALSE
-    ORDER BY o.conversation_id, o.learnt_at DESC, o.event_id DESC
+    SELECT DISTINCT ON (conversation_id) *
+    FROM outcomes
+    WHERE learnt_at <= moment AND (superseded_at > moment) IS NOT FALSE
+    ORDER BY conversation_id, learnt_at DESC, event_id DESC
 $$;
 
 -- What holds now is what all that is known comes to. Not as of now(): a transaction that began before something was learnt
 -- would take its changed hours and not see it.
 CREATE OR REPLACE VIEW current_outcomes AS SELECT * FROM outcomes_as_of('infinity');
 CREATE OR REPLACE VIEW current_labels AS SELECT * FROM labels_as_of('infinity');
+
+-- How a sale went, told moment by moment: what held from `since`. superseded_at is that of what held.
+CREATE TYPE sale_course AS (
+    is_sold boolean, superseded_at timestamptz, sold_learnt_at timestamptz, lost_learnt_at timestamptz,
+    refunded_learnt_at timestamptz, label_source text
+);
+
+CREATE FUNCTION add_to_course(known sale_course, since timestamptz, is_sold boolean, is_lost boolean,
+                              superseded_at timestamptz, label_source text)
+RETURNS sale_course
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    -- A sale that no longer holds because what told it was wrong was none; else it was refunded.
+    IF known.is_sold AND is_sold IS NOT TRUE AND known.superseded_at <= since THEN
+        known := NULL;
+    END IF;
+    IF is_sold THEN
+        known.sold_learnt_at := coalesce(known.sold_learnt_at, since);
+        known.refunded_learnt_at := NULL;
+    ELSIF known.sold_learnt_at IS NOT NULL THEN
+        known.refunded_learnt_at := coalesce(known.refunded_learnt_at, since);
+    ELSIF is_lost THEN
+        known.lost_learnt_at := coalesce(known.lost_learnt_at, since);
+    END IF;
+    known.is_sold := is_sold;
+    known.superseded_at := superseded_at;
+    known.label_source := label_source;
+    RETURN known;
+END $$;
+
+CREATE AGGREGATE course_of_sale(since timestamptz, is_sold boolean, is_lost boolean, superseded_at timestamptz,
+                                label_source text) (
+    SFUNC = add_to_course, STYPE = sale_course, PARALLEL = SAFE
+);
 
 -- What a sale is worth, told piece by piece. price: the last worth anybody named. net_value: what is left of it; value: the
 -- most it was, in this currency. Both are 0 without a sale, and null while nobody has named a worth.
@@ -93,9 +137,9 @@ CREATE AGGREGATE worth_of_sale(speaks boolean, is_sold boolean, told numeric, to
     SFUNC = add_to_worth, STYPE = sale_worth, PARALLEL = SAFE
 );
 
--- Every conversation that started in [from_at, to_at), and what was known of its sale at `moment`.
+-- Every conversation that started in [from_at, to_at), and what was known of its sale at `moment` ('infinity': all that is).
 --   is_sold             null while nothing is known
---   sold_learnt_at      when the sale was first known; a sale whose every word was superseded by a no was none
+--   sold_learnt_at      when the sale was first known
 --   refunded_learnt_at  when it was known that what had been sold no longer is; null while it is
 --   lost_learnt_at      when it was known that there would be no sale, if before there was one
 --   value, net_value, currency   see sale_worth; a currency of '' is not known
@@ -105,9 +149,7 @@ RETURNS TABLE (conversation_id uuid, started_at timestamptz, source text, langua
                value numeric, net_value numeric, currency text, label_source text)
 LANGUAGE sql STABLE PARALLEL SAFE AS $$
     WITH started AS MATERIALIZED (
-        SELECT c.conversation_id, c.started_at, c.source, c.language, c.program, c.platform
-        FROM conversations AS c
-        WHERE c.started_at >= from_at AND c.started_at < to_at
+        SELECT * FROM conversations AS c WHERE c.started_at >= from_at AND c.started_at < to_at
     ), told AS MATERIALIZED (
         SELECT l.conversation_id, l.event_id, l.source, l.source_rank, l.learnt_at, l.value, l.currency, l.superseded_at,
                l.is_lost, 'sold' = ANY (l.labels) AS is_sold
@@ -115,56 +157,40 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         WHERE l.task = 'conversion' AND l.turn IS NULL AND l.learnt_at <= moment
     ), standing AS (
         -- What held from each moment at which something was learnt, as labels_as_of has it.
-        SELECT DISTINCT ON (point.conversation_id, point.learnt_at)
-               point.conversation_id, point.learnt_at AS since, told.is_sold, told.is_lost, told.superseded_at, told.source
-        FROM (SELECT DISTINCT told.conversation_id, told.learnt_at FROM told) AS point
-        LEFT JOIN told ON told.conversation_id = point.conversation_id AND told.learnt_at <= point.learnt_at
-                      AND (told.superseded_at > point.learnt_at) IS NOT FALSE
-        ORDER BY point.conversation_id, point.learnt_at, told.source_rank, told.learnt_at DESC, told.event_id DESC
-    ), step AS (
-        SELECT s.*, lag(s.is_sold) OVER in_order AND s.is_sold IS NOT TRUE
-                    AND coalesce(lag(s.superseded_at) OVER in_order <= s.since, false) AS is_correction,
-               max(s.since) OVER (PARTITION BY s.conversation_id) = s.since AS is_last
-        FROM standing AS s
-        WINDOW in_order AS (PARTITION BY s.conversation_id ORDER BY s.since)
-    ), life AS (
-        -- A correction of a sale begins the story anew.
-        SELECT step.*, coalesce(max(since) FILTER (WHERE is_correction) OVER (PARTITION BY conversation_id), '-infinity')
-                       AS begun_at
-        FROM step
-    ), turning AS (
-        SELECT l.conversation_id, min(l.since) FILTER (WHERE l.is_sold) AS sold_learnt_at,
-               max(l.since) FILTER (WHERE l.is_sold) AS last_sold_at,
-               bool_or(l.is_sold) FILTER (WHERE l.is_last) AS is_sold,
-               min(l.source) FILTER (WHERE l.is_last) AS label_source
-        FROM life AS l
-        WHERE l.since >= l.begun_at
-        GROUP BY l.conversation_id
-    ), moments AS (
-        SELECT t.conversation_id, t.sold_learnt_at, t.is_sold, t.label_source,
-               min(l.since) FILTER (WHERE l.is_lost AND (t.sold_learnt_at IS NULL OR l.since < t.sold_learnt_at))
-                   AS lost_learnt_at,
-               min(l.since) FILTER (WHERE l.since > t.last_sold_at) AS refunded_learnt_at
-        FROM turning AS t JOIN life AS l USING (conversation_id)
-        WHERE l.since >= l.begun_at
-        GROUP BY t.conversation_id, t.sold_learnt_at, t.is_sold, t.label_source
+        SELECT DISTINCT ON (point.conversation_id, point.since)
+               point.conversation_id, point.since, told.is_sold, told.is_lost, told.superseded_at, told.source
+        FROM (SELECT DISTINCT told.conversation_id, told.learnt_at AS since FROM told) AS point
+        LEFT JOIN told ON told.conversation_id = point.conversation_id AND told.learnt_at <= point.since
+                      AND (told.superseded_at > point.since) IS NOT FALSE
+        ORDER BY point.conversation_id, point.since, told.source_rank, told.learnt_at DESC, told.event_id DESC
+    ), course AS (
+        SELECT standing.conversation_id,
+               course_of_sale(since, standing.is_sold, is_lost, superseded_at, standing.source ORDER BY since) AS of_sale
+        FROM standing
+        GROUP BY standing.conversation_id
     ), worth AS (
-        SELECT force.conversation_id,
-               worth_of_sale(source_rank = best_rank, force.is_sold, force.value, force.currency
-                             ORDER BY learnt_at, event_id) AS known
-        FROM (SELECT told.*, min(source_rank) OVER (PARTITION BY told.conversation_id ORDER BY learnt_at, event_id)
-                             AS best_rank
+        SELECT spoken.conversation_id,
+               worth_of_sale(source_rank = best_rank, spoken.is_sold, spoken.value, spoken.currency
+                             ORDER BY learnt_at, event_id) FILTER (WHERE is_in_force) AS of_sale,
+               (array_agg(spoken.currency ORDER BY learnt_at DESC, event_id DESC)
+                    FILTER (WHERE spoken.currency IS NOT NULL))[1] AS named_last
+        FROM (SELECT told.*, (superseded_at > moment) IS NOT FALSE AS is_in_force,
+                     min(source_rank) FILTER (WHERE (superseded_at > moment) IS NOT FALSE) OVER so_far AS best_rank
               FROM told
-              WHERE (superseded_at > moment) IS NOT FALSE) AS force
-        GROUP BY force.conversation_id
+              WINDOW so_far AS (PARTITION BY told.conversation_id ORDER BY learnt_at, event_id)) AS spoken
+        GROUP BY spoken.conversation_id
     )
-    SELECT s.conversation_id, s.started_at, s.source, s.language, s.program, s.platform, m.is_sold, m.sold_learnt_at,
-           m.lost_learnt_at, m.refunded_learnt_at, (w.known).value, (w.known).net_value,
-           coalesce((w.known).currency, ''), m.label_source
+    SELECT s.conversation_id, s.started_at, s.source, s.language, s.program, s.platform, (c.of_sale).is_sold,
+           (c.of_sale).sold_learnt_at, (c.of_sale).lost_learnt_at, (c.of_sale).refunded_learnt_at,
+           (w.of_sale).value, (w.of_sale).net_value, coalesce((w.of_sale).currency, w.named_last, ''),
+           (c.of_sale).label_source
     FROM started AS s
-    LEFT JOIN moments AS m USING (conversation_id)
+    LEFT JOIN course AS c USING (conversation_id)
     LEFT JOIN worth AS w USING (conversation_id)
 $$;
+
+UPDATE outcomes AS known SET superseded_at = s.superseded_at FROM supersessions AS s WHERE s.event_id = known.event_id;
+UPDATE labels AS known SET superseded_at = s.superseded_at FROM supersessions AS s WHERE s.event_id = known.event_id;
 
 DROP FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb);
 DROP FUNCTION labelled_predictions(timestamptz, timestamptz, jsonb, uuid[]);
@@ -173,7 +199,7 @@ DROP FUNCTION labelled_predictions(timestamptz, timestamptz, jsonb, uuid[]);
 --   {name, scope, horizon, labels}.
 -- Grain: one row per (conversation, turn, task, mode) whose truth is known; labels are those that hold, {} says none does.
 --   scope conversation   one row per mode with turn null: the label of the conversation
---   scope turn, detect   the label of that very turn
+--   scope turn, detect   the label of that very turn, never a derived one: what read it may have read what is judged
 --   scope turn, anticipate   the labels of the next `horizon` customer turns after it (0: of all that follow)
 -- Only what somebody said is known: an anticipated truth needs a label, be it {}, on every customer turn it looks at, at
 -- least one such turn, and either the whole horizon or a conversation that has ended (it has an outcome). as_of: as it was
@@ -192,6 +218,9 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
         JOIN task ON task.name = label.task AND (task.scope = 'conversation') = (label.turn IS NULL)
         -- Not a join: only a condition on the column itself is moved down to the indices of labels and outcomes.
         WHERE label.conversation_id = ANY (ids)
+    ), span AS MATERIALIZED (
+        -- Of the days between the bounds, those are opened on which these conversations spoke.
+        SELECT min(started_at) AS low, max(last_event_at) AS high FROM conversations AS c WHERE c.conversation_id = ANY (ids)
     ), spoken AS MATERIALIZED (
         -- ordinal: how many customer turns there were, this one counted.
         SELECT t.conversation_id, t.turn, t.role,
@@ -199,8 +228,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
                count(*) FILTER (WHERE t.role = 'user') OVER (PARTITION BY t.conversation_id) AS customer_turns
         FROM turns AS t
         WHERE t.conversation_id = ANY (ids) AND t.at >= from_at AND t.at < to_at
-          AND t.at >= (SELECT min(started_at) FROM conversations AS c WHERE c.conversation_id = ANY (ids))
-          AND t.at <= (SELECT max(last_event_at) FROM conversations AS c WHERE c.conversation_id = ANY (ids))
+          AND t.at >= (SELECT low FROM span) AND t.at <= (SELECT high FROM span)
         WINDOW so_far AS (PARTITION BY t.conversation_id ORDER BY t.turn)
     ), labelled AS (
         SELECT s.*, task.name AS task, task.horizon, known.labels, known.source, known.source_rank, known.learnt_at,
@@ -228,7 +256,7 @@ LANGUAGE sql STABLE PARALLEL SAFE AS $$
     UNION ALL
     SELECT l.conversation_id, l.turn, l.task, 'detect', l.labels, l.source, l.learnt_at
     FROM labelled AS l
-    WHERE l.labels IS NOT NULL
+    WHERE l.labels IS NOT NULL AND l.source <> 'derived'
     UNION ALL
     -- The source of a joint truth is its weakest one.
     SELECT f.conversation_id, f.turn, f.task, 'anticipate',
@@ -273,6 +301,7 @@ REVOKE ALL ON ALL FUNCTIONS IN SCHEMA public FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb, timestamptz),
     labelled_predictions(timestamptz, timestamptz, jsonb, uuid[], timestamptz) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION labels_as_of(timestamptz), outcomes_as_of(timestamptz),
-    sales_as_of(timestamptz, timestamptz, timestamptz), worth_of_sale(boolean, boolean, numeric, text)
-    TO ml_jobs, ml_dashboards;
-GRANT SELECT ON told_truths, outcome_ledger TO ml_jobs, ml_dashboards;
+    sales_as_of(timestamptz, timestamptz, timestamptz), worth_of_sale(boolean, boolean, numeric, text),
+    course_of_sale(timestamptz, boolean, boolean, timestamptz, text) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION currency_code(text) TO ml_jobs;
+GRANT SELECT ON outcome_ledger, supersessions TO ml_jobs, ml_dashboards;
