@@ -1,6 +1,6 @@
 """The statements of alert rules: what they read, and what is kept of alerts. Nothing here commits."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -50,7 +50,7 @@ def _verdicts(tx: Transaction, rule: AnyRule, now: datetime) -> Iterator[Verdict
         case threshold.Threshold():
             yield from (rule.judge(reading) for reading in _thresholds(tx, rule, window))
         case change.Change():
-            yield from (rule.judge(reading) for reading in _changes(tx, rule, window))
+            yield from (rule.judge(reading) for reading in _changes(tx, rule, window, now))
         case budget.Budget():
             yield from (rule.judge(reading) for reading in _budgets(tx, rule, window))
         case absence.Absence():
@@ -66,9 +66,14 @@ def _thresholds(tx: Transaction, rule: MetricRule, window: Interval) -> Iterator
         yield threshold.Reading(subject, window, _sample(rule, row), _evidence(rule, window, row))
 
 
-def _changes(tx: Transaction, rule: change.Change, window: Interval) -> Iterator[change.Reading]:
-    usual = _samples(tx, rule, window, weeks_back=(1, rule.weeks))
-    for subject, row in _samples(tx, rule, window).items():
+def _changes(tx: Transaction, rule: change.Change, window: Interval, now: datetime) -> Iterator[change.Reading]:
+    if rule.is_matured:
+        rows = list(queries("alerts").matured_rates(tx, slice=_pattern(rule.slice), now=now))
+        recent = _by_subject(row for row in rows if row["is_recent"])
+        usual = _by_subject(row for row in rows if not row["is_recent"])
+    else:
+        recent, usual = _samples(tx, rule, window), _samples(tx, rule, window, weeks_back=(1, rule.weeks))
+    for subject, row in recent.items():
         if subject in usual:
             before = _sample(rule, usual[subject])
             yield change.Reading(subject, window, _sample(rule, row), before, _evidence(rule, window, row))
@@ -97,6 +102,10 @@ def _samples(
         first_week=weeks_back[0],
         last_week=weeks_back[1],
     )
+    return _by_subject(rows)
+
+
+def _by_subject(rows: Iterable[Row]) -> dict[str, Row]:
     return {" ".join(filter(None, (row["task"], row["mode"], row["version"], row["slice"]))): row for row in rows}
 
 
@@ -138,12 +147,12 @@ def _measures(tx: Transaction, rule: quality.Quality, window: Interval, now: dat
 
 def _checks(tx: Transaction, rule: drift.Drift, window: Interval, now: datetime) -> Iterator[drift.Reading]:
     rows = queries("alerts").newest_checks(
-        tx, check_kind=_pattern(rule.check_kind), subject=_pattern(rule.subject), start=window.start, now=now
+        tx, kinds=list(rule.check_kinds), subject=_pattern(rule.subject), start=window.start, now=now
     )
     for row in rows:
         evidence = {name: row[name] for name in ("kind", "subject", "window_start", "window_end")}
         subject = f"{row['kind']} {row['subject']}"
-        yield drift.Reading(subject, window, row["severity"], row["has_drifted"], row["conversations"], evidence)
+        yield drift.Reading(subject, window, row["severity"], row["has_drifted"], row["n"], evidence)
 
 
 def standings(tx: Transaction) -> dict[Key, Standing]:

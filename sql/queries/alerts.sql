@@ -35,12 +35,12 @@ WITH hourly AS MATERIALIZED (
     WHERE value IS NOT NULL AND NOT EXISTS (SELECT FROM quality_verdicts AS v WHERE v.hour = r.hour AND state = 'held')
 ), merged AS (
     SELECT task, mode, version, slice, sum(value * n) / sum(n) AS value, sum(n)::bigint AS n, count(*) AS hours,
-           sum(mean_square * n) / sum(n) AS mean_square, min(hour) AS first_hour, max(hour) AS last_hour
+           sum(mean_square * n) / sum(n) AS mean_square
     FROM hourly
     WHERE n > 0
     GROUP BY task, mode, version, slice
 )
-SELECT m.task, m.mode, m.version, m.slice, m.value, m.n, m.hours, m.mean_square, m.first_hour, m.last_hour,
+SELECT m.task, m.mode, m.version, m.slice, m.value, m.n, m.hours, m.mean_square,
        s.spread / m.n::double precision ^ 2 * m.hours / nullif(m.hours - 1, 0) AS variance,
        jsonb_path_query_array(s.by_distance, '$[0 to 4]') AS worst_hours
 FROM merged AS m
@@ -51,6 +51,29 @@ CROSS JOIN LATERAL (
     WHERE (h.task, h.mode, h.version, h.slice) = (m.task, m.mode, m.version, m.slice) AND h.n > 0
 ) AS s
 ORDER BY m.task, m.mode, m.version, m.slice;
+
+-- name: matured_rates(slice, now)
+-- The rate of the last seven days as it will be once mature, and of two to four whole weeks before, all as known last.
+-- The weeks share the delay curve that corrects them, so their errors do not cancel: the pooled one is the mean of theirs.
+WITH known AS (
+    SELECT *, (high - low) / (2 * 1.96) AS error, window_end = as_of AS is_recent
+    FROM matured_rates
+    WHERE as_of = (SELECT max(as_of) FROM matured_rates
+                   WHERE as_of <= :now AND as_of > :now::timestamptz - interval '1 day')
+      AND slice LIKE :slice AND corrected_rate IS NOT NULL AND n_total > 0
+      AND window_end = window_start + interval '7 days'
+      AND (window_end = as_of OR window_end <= as_of - interval '7 days')
+), chosen AS (
+    SELECT *, row_number() OVER (PARTITION BY slice, is_recent ORDER BY window_end DESC) AS nth FROM known
+)
+SELECT '' AS task, '' AS mode, '' AS version, slice, is_recent,
+       sum(corrected_rate * n_total) / sum(n_total) AS value, sum(n_total)::bigint AS n, 168 * count(*) AS hours,
+       NULL::double precision AS mean_square, (sum(error * n_total) / sum(n_total)) ^ 2 AS variance,
+       NULL::jsonb AS worst_hours
+FROM chosen
+WHERE nth <= 4
+GROUP BY slice, is_recent
+HAVING is_recent OR count(*) >= 2;
 
 -- name: absent_conversations(start, end)
 -- Conversations started, per live source; to be expected: the median of the same hours of the four weeks before, from
@@ -222,12 +245,12 @@ FROM (SELECT id, coalesce(data ->> 'is_fallback' = 'true', false) AS is_fallback
       FROM ml_tracking_events
       WHERE id >= uuid_floor(:start) AND id < uuid_floor(:end) AND event_type = 'prediction') AS answered;
 
--- name: newest_checks(check_kind, subject, start, now)
+-- name: newest_checks(kinds, subject, start, now)
 -- The newest drift check of each subject that ended since `start`.
 SELECT DISTINCT ON (kind, subject) kind, subject, severity, has_drifted, window_start, window_end,
-       coalesce((evidence ->> 'recent_conversations')::bigint, 0) AS conversations
+       coalesce(evidence ->> 'recent_conversations', evidence ->> 'recent_sales', '0')::bigint AS n
 FROM drift_checks
-WHERE kind LIKE :check_kind AND subject LIKE :subject AND window_end >= :start AND checked_at <= :now
+WHERE kind = ANY (:kinds) AND subject LIKE :subject AND window_end >= :start AND checked_at <= :now
 ORDER BY kind, subject, window_end DESC;
 
 -- name: standings()
@@ -266,8 +289,8 @@ DELETE FROM alert_standings WHERE judged_until < :before;
 
 -- name: listed(with_resolved)
 -- Open alerts, the worst first; with the resolved ones at most 500.
-SELECT alert::text, rule, subject, severity, owner, runbook, headline, value, bound, n, evidence, opened_at, last_seen_at,
-       acknowledged_at, acknowledged_by, note, resolved_at, resolution
+SELECT alert::text, rule, subject, severity, owner, runbook, headline, value, bound, n, evidence, opened_at,
+       last_seen_at, acknowledged_at, acknowledged_by, note, resolved_at, resolution
 FROM alerts
 WHERE resolved_at IS NULL OR :with_resolved
 ORDER BY resolved_at IS NOT NULL, array_position(ARRAY['critical', 'warning', 'info'], severity), opened_at DESC

@@ -272,7 +272,7 @@ def labelled(recent_n: int) -> Arrange:
     return arrange
 
 
-def drift_check(severity: str) -> Arrange:
+def drift_check(severity: str, kind: str = "prediction") -> Arrange:
     """Return the arrangement of a critical finding and a newer check of the same subject."""
 
     def arrange(database: Any) -> None:
@@ -284,12 +284,38 @@ def drift_check(severity: str) -> Arrange:
                 INSERT INTO drift_checks (window_start, window_end, reference_start, kind, subject, test, has_drifted,
                                           severity, headline, evidence, checked_at)
                 VALUES (%(end)s::timestamptz - interval '7 days', %(end)s, %(end)s::timestamptz - interval '35 days',
-                        'prediction', 'caller objection.price', 'kolmogorov_smirnov', %(severity)s <> 'none',
+                        %(kind)s, 'caller objection.price', 'kolmogorov_smirnov', %(severity)s <> 'none',
                         %(severity)s, '…', '{"recent_conversations": 400}', %(end)s)
                 """,
                 end=end,
                 severity=found,
+                kind=kind,
             )
+
+    return arrange
+
+
+def matured(recent: float, naive: float, usual: float = 0.11) -> Arrange:
+    """Return the arrangement of corrected rates, the last as of two moments, and of four whole weeks before."""
+
+    def arrange(database: Any) -> None:
+        for as_of in (NOW, NOW + timedelta(hours=1)):
+            weeks = [(as_of, recent, naive)]
+            weeks += [(NOW - timedelta(days=8 + 7 * week), usual, usual) for week in range(4)]
+            for end, rate, known in weeks:
+                rows(
+                    database,
+                    """
+                    INSERT INTO matured_rates (as_of, window_start, window_end, slice, n_total, n_mature, sold,
+                                               naive_rate, corrected_rate, low, high, revenue, is_provisional)
+                    VALUES (%(as_of)s, %(end)s::timestamptz - interval '7 days', %(end)s, '', 2000, 0, 2000 * %(known)s,
+                            %(known)s, %(rate)s, %(rate)s - 0.015, %(rate)s + 0.015, '{}', true)
+                    """,
+                    as_of=as_of,
+                    end=end,
+                    rate=rate,
+                    known=known,
+                )
 
     return arrange
 
@@ -325,6 +351,9 @@ CASES: dict[str, Case] = {
     "precision_drop": Case(changed("precision", 0.7, 0.5, **CALLER), changed("precision", 0.7, 0.69, **CALLER)),
     "calibration_worse": Case(changed("brier", 0.15, 0.22, **CALLER), changed("brier", 0.15, 0.152, **CALLER)),
     "drift_critical": Case(drift_check("critical"), drift_check("none")),
+    # Known so far is a quarter of what it will be: that alone is no drop.
+    "conversion_drop": Case(matured(0.05, naive=0.02), matured(0.109, naive=0.027)),
+    "delay_changed": Case(drift_check("warning", "delay"), drift_check("none", "delay")),
     "satisfaction_drop": Case(
         changed("satisfaction", 4.2, 3.4, mean_square=18.0), changed("satisfaction", 4.2, 4.19, mean_square=18.0)
     ),

@@ -12,6 +12,9 @@ from ml_pipeline.alerts.wording import amount, figure_of, percent, span
 from ml_pipeline.metrics.metric import Unit
 from ml_pipeline.vocabulary.interval import Interval
 
+MATURED_HOURS = 168
+"""The window of which there are matured rates."""
+
 Effect = Annotated[float, msgspec.Meta(gt=0)]
 
 
@@ -30,7 +33,9 @@ class Change(MetricRule, frozen=True, kw_only=True, tag="change"):
     """A metric over the window against the same hours of the ``weeks`` before.
 
     ``bound``, above 0, is the smallest change that matters: the 99.9 % interval of the change must lie beyond it.
-    ``is_relative``: the change is a share of the usual value, else it is in the metric's own unit.
+    ``is_relative``: the change is a share of the usual value, else it is in the metric's own unit. ``is_matured``: of
+    the conversion rate alone, as it will be once the sales still to come are known (``matured_rates``), for as it is
+    known now it drops in every young window.
     """
 
     direction: Direction
@@ -38,9 +43,15 @@ class Change(MetricRule, frozen=True, kw_only=True, tag="change"):
     clear_bound: Effect | None = None
     weeks: Annotated[int, msgspec.Meta(ge=1, le=8)] = 4
     is_relative: bool = False
+    is_matured: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.is_matured and (self.metric, self.window_hours) != ("conversion_rate", MATURED_HOURS):
+            raise ValueError(
+                f"is_matured = true: there are matured rates of metric = 'conversion_rate' with window_hours = "
+                f"{MATURED_HOURS}, not of {self.metric!r} with {self.window_hours}"
+            )
         check_clear_bound("above", self.bound, self.clear_bound)
 
     def judge(self, reading: Reading) -> Verdict:

@@ -1,10 +1,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
 
 from ml_pipeline.alerts.rule import Rule
 from ml_pipeline.alerts.verdict import State, Verdict
 from ml_pipeline.vocabulary.interval import Interval
+
+CheckKind = Literal["data", "prediction", "label", "performance", "delay"]
 
 RANKS: Mapping[str, int] = {"none": 0, "warning": 1, "critical": 2}
 
@@ -17,17 +21,18 @@ class Reading:
     window: Interval
     severity: str
     has_drifted: bool
-    conversations: int
+    n: int
     evidence: Mapping[str, Any]
 
 
 class Drift(Rule, frozen=True, kw_only=True, tag="drift"):
     """A drift finding of at least a severity stands: it fires until a newer check of the subject finds nothing.
 
-    ``check_kind`` and ``subject`` pick checks, ``*`` stands for anything. What was found has its own significance.
+    ``check_kinds`` and ``subject`` pick checks; ``*`` stands for anything in a subject. Findings are significant by
+    themselves.
     """
 
-    check_kind: str = "*"
+    check_kinds: Annotated[tuple[CheckKind, ...], msgspec.Meta(min_length=1)]
     subject: str = "*"
     at_least: Literal["warning", "critical"] = "critical"
 
@@ -38,9 +43,9 @@ class Drift(Rule, frozen=True, kw_only=True, tag="drift"):
             State.FIRING if rank >= RANKS[self.at_least] else State.QUIET,
             rank,
             RANKS[self.at_least],
-            reading.conversations,
+            reading.n,
             # The finding's own sentence may hold words of customers; it stands in drift_checks.
             f"{reading.subject} has drifted, {reading.severity}, in the window up to "
-            f"{reading.evidence['window_end']:%Y-%m-%d %H:%M} UTC (n = {reading.conversations:,}).",
+            f"{reading.evidence['window_end']:%Y-%m-%d %H:%M} UTC (n = {reading.n:,}).",
             reading.evidence,
         )
