@@ -804,8 +804,10 @@ END $$;
 -- ---------------------------------------------------------------------------------------------
 
 -- One metric of one hour. task, mode and version are '' where the metric has none; slice is '' for all rows together, else
--- one part of them as 'label=price'. value is a mean over n, so hours merge as sum(value * n) / sum(n); exact percentiles
--- do not merge, the histogram beside them does.
+-- one part of them as 'label=price', of money 'currency=USD' or 'currency=USD,language=es'. value is a mean over n, so hours
+-- merge as sum(value * n) / sum(n); exact percentiles do not merge, the histogram beside them does. Of money, n counts the
+-- conversations of all currencies, and each slice has a row 'currency=' in every hour: an hour without a row of a currency
+-- is one in which nothing was sold in it.
 CREATE TABLE metric_rollups (
     hour      timestamptz      NOT NULL,
     metric    text             NOT NULL,
@@ -1407,12 +1409,12 @@ SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is
 
 CREATE VIEW facade_assignments AS SELECT conversation_id, experiment, arm, at FROM assignments;
 
--- Whole figures, no parts of them; revenue alone is kept per currency.
+-- Whole figures, no parts of them; money alone is kept per currency.
 CREATE VIEW facade_metrics AS
 SELECT hour, metric, task, mode, version, CASE WHEN slice = '' THEN '' ELSE split_part(slice, '=', 2) END AS currency,
        value, n
 FROM metric_rollups
-WHERE slice = '' OR metric = 'revenue';
+WHERE slice = '' OR slice LIKE 'currency=%' AND slice NOT LIKE '%,%';
 
 CREATE VIEW facade_errors AS SELECT task, mode, version, kind, label, at, loss FROM prediction_errors;
 

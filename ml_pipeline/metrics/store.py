@@ -1,10 +1,11 @@
 """The statements of the rollup. Nothing here commits."""
 
+import json
 from collections.abc import Sequence
 
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries, rollups
-from ml_pipeline.metrics.catalogue import FAMILIES
+from ml_pipeline.metrics.catalogue import METRICS
 from ml_pipeline.metrics.truth import task_definitions
 from ml_pipeline.vocabulary.interval import Interval
 from ml_pipeline.vocabulary.tasks import Task
@@ -29,9 +30,24 @@ def roll_up(tx: Transaction, tasks: Sequence[Task]) -> int:
     """Make the metrics of the chosen hours again, in place of what was there; return how many rows."""
     named = queries("metrics")
     definitions = task_definitions(tasks)
+    named.declare(tx, metrics=_declarations())
     named.span_days(tx)
-    named.read_scored(tx, tasks=definitions)
     named.read_answers(tx, tasks=definitions)
-    named.read_started(tx)
+    named.read_turns(tx)
+    named.read_sales(tx)
+    named.describe(tx)
+    named.list_audiences(tx)
+    named.read_scored(tx, tasks=definitions)
+    named.weigh(tx)
+    named.read_dialogues(tx)
     named.forget(tx)
-    return sum(getattr(rollups(), family.name)(tx) for family in FAMILIES)
+    return sum(getattr(rollups(), name)(tx) for name in dict.fromkeys(metric.rollup for metric in METRICS.values()))
+
+
+def _declarations() -> str:
+    return json.dumps(
+        [
+            {"name": metric.name, "dimensions": [*([] if metric.is_only_sliced else [""]), *metric.dimensions]}
+            for metric in METRICS.values()
+        ]
+    )

@@ -1,15 +1,21 @@
 -- The rollup works on temporary tables that live as long as its transaction:
---   rolled_hours (hour)       the hours to make again
---   scored                    labelled predictions of these hours
---   answers                   predictions of these hours
---   started                   conversations that started in these hours, with how they ended as far as it is known
--- sql/rollups/ turns them into metrics, one statement per family. Means are taken in numeric: a sum of floats depends
--- on the order of its rows, and a backfill shall give the same figure to the last digit.
+--   declared (metric, dimension)   what the catalogue declares; '' is the figure of all rows together
+--   rolled_hours (hour)            the hours to make again
+--   answers, scored                predictions of these hours, and those whose truth is known, per label
+--   spoken, sales, dialogues       turns of these hours, and conversations that started in them
+--   described, audiences           the slices of these conversations, and the few sets of slices that there are
+-- sql/rollups/ turns them into metrics, one statement for all that one pass gives. A row counts in each of its slices: ''
+-- and `dimension=value`, one dimension at a time; what has no value there is in no slice of it. Predictions are many, so
+-- they are first counted per cell, in which all have the same slices.
+-- Sums are of whole numbers: a sum of floats depends on the order of its rows, and a backfill shall give the same figure to
+-- the last digit. So shares are counted in millionths of a millionth, and milliseconds in millionths.
 
 -- name: lock()$
 SELECT pg_advisory_xact_lock(hashtext('roll_up_metrics'))::text;
 
 -- name: open_hours()!
+-- Memory enough to hash what there is of a day; the planner's guesses at temporary tables make it sort texts instead.
+SET LOCAL work_mem = '64MB';
 CREATE TEMPORARY TABLE rolled_hours (hour timestamptz PRIMARY KEY) ON COMMIT DROP;
 
 -- name: take_interval(start, end)!
@@ -17,16 +23,22 @@ INSERT INTO rolled_hours
 SELECT hour FROM trusted_hours WHERE hour >= date_trunc('hour', :start::timestamptz, 'UTC') AND hour < :end;
 
 -- name: take_changed_hours()!
--- Changed hours that are not trusted wait; their rows stay.
+-- Changed hours that are not trusted wait; their rows stay. No metric belongs to the hour a truth was told in.
 WITH taken AS (
     DELETE FROM changed_hours
     WHERE consumer = 'rollups' AND hour IN (SELECT hour FROM trusted_hours)
-    RETURNING hour
+    RETURNING hour, table_name
 )
-INSERT INTO rolled_hours SELECT DISTINCT hour FROM taken ON CONFLICT DO NOTHING;
+INSERT INTO rolled_hours
+SELECT DISTINCT hour FROM taken WHERE table_name NOT IN ('labels', 'outcomes') ON CONFLICT DO NOTHING;
 
 -- name: count_hours()$
 SELECT count(*) FROM rolled_hours;
+
+-- name: declare(metrics)!
+CREATE TEMPORARY TABLE declared ON COMMIT DROP AS
+SELECT name AS metric, dimension
+FROM jsonb_to_recordset(:metrics) AS listed(name text, dimensions text[]) CROSS JOIN unnest(dimensions) AS dimension;
 
 -- name: span_days()!
 -- Hours of one day are read as one span: one scan of each partition, however many of its hours changed. Whatever reads
@@ -36,54 +48,118 @@ SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
 FROM rolled_hours
 GROUP BY date_trunc('day', hour, 'UTC');
 
--- name: read_scored(tasks)!
-CREATE TEMPORARY TABLE scored ON COMMIT DROP AS
-SELECT date_trunc('hour', p.at, 'UTC') AS hour, p.*
-FROM rolled_days CROSS JOIN LATERAL labelled_predictions(low, high, :tasks) AS p
-WHERE date_trunc('hour', p.at, 'UTC') IN (SELECT hour FROM rolled_hours);
-
 -- name: read_answers(tasks)!
 -- confidence: the highest probability; of a task with one label the probability of the likelier side.
 CREATE TEMPORARY TABLE answers ON COMMIT DROP AS
-SELECT date_trunc('hour', p.at, 'UTC') AS hour, p.task, p.mode, p.version, p.latency_ms,
-       CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(answer.top, 1 - answer.top)
-            ELSE answer.top END AS confidence
+SELECT row_number() OVER () AS answer, date_trunc('hour', p.at, 'UTC') AS hour, p.conversation_id, p.turn, p.task, p.mode,
+       p.version, p.latency_ms, p.context ->> 'phase' AS phase,
+       CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(said.top, 1 - said.top) ELSE said.top END AS confidence
 FROM rolled_days
 CROSS JOIN LATERAL (SELECT * FROM predictions AS p WHERE p.at >= low AND p.at < high OFFSET 0) AS p
 LEFT JOIN jsonb_to_recordset(:tasks) AS task(name text, labels jsonb) ON task.name = p.task
 CROSS JOIN LATERAL (SELECT max(probability::double precision) AS top
-                    FROM jsonb_each_text(p.probabilities) AS said(label, probability)) AS answer
+                    FROM jsonb_each_text(p.probabilities) AS answer(label, probability)) AS said
 WHERE date_trunc('hour', p.at, 'UTC') IN (SELECT hour FROM rolled_hours);
 
--- name: read_started()!
--- is_sold is null while nothing is known. The value is what the source of the sale said, else what the agent said last.
-CREATE TEMPORARY TABLE started ON COMMIT DROP AS
-SELECT date_trunc('hour', c.started_at, 'UTC') AS hour, c.conversation_id, 'sold' = ANY (sale.labels) AS is_sold,
-       CASE WHEN sale.labels IS NOT NULL THEN
-           coalesce(sale.value, CASE WHEN 'sold' = ANY (sale.labels) THEN priced.value ELSE 0 END) END AS value,
-       coalesce(sale.currency, priced.currency, '') AS currency, rated.satisfaction
+-- name: read_turns()!
+CREATE TEMPORARY TABLE spoken ON COMMIT DROP AS
+SELECT date_trunc('hour', t.at, 'UTC') AS hour, t.conversation_id, count(*) AS turns
 FROM rolled_days
-CROSS JOIN LATERAL (SELECT * FROM conversations AS c WHERE c.started_at >= low AND c.started_at < high OFFSET 0) AS c
+CROSS JOIN LATERAL (SELECT conversation_id, at FROM turns WHERE at >= low AND at < high OFFSET 0) AS t
+WHERE date_trunc('hour', t.at, 'UTC') IN (SELECT hour FROM rolled_hours)
+GROUP BY 1, 2;
+
+-- name: read_sales()!
+-- outcome: the one that holds; satisfaction: the last one given.
+CREATE TEMPORARY TABLE sales ON COMMIT DROP AS
+SELECT date_trunc('hour', s.started_at, 'UTC') AS hour, s.conversation_id, s.is_sold, s.value, s.net_value,
+       replace(s.currency, ',', '') AS currency, s.label_source, ended.outcome, rated.satisfaction
+FROM rolled_days
+CROSS JOIN LATERAL sales_as_of('infinity', low, high) AS s
 LEFT JOIN LATERAL (
-    SELECT labels, value, currency
-    FROM current_labels AS l
-    WHERE l.conversation_id = c.conversation_id AND l.task = 'conversion' AND l.turn IS NULL
-) AS sale ON true
-LEFT JOIN LATERAL (
-    SELECT value, currency
-    FROM outcomes AS o
-    WHERE o.conversation_id = c.conversation_id AND o.value IS NOT NULL
-    ORDER BY o.learnt_at DESC, o.event_id DESC
-    LIMIT 1
-) AS priced ON true
+    SELECT outcome FROM current_outcomes AS o WHERE o.conversation_id = s.conversation_id OFFSET 0
+) AS ended ON true
 LEFT JOIN LATERAL (
     SELECT satisfaction
     FROM outcomes AS o
-    WHERE o.conversation_id = c.conversation_id AND o.satisfaction IS NOT NULL
+    WHERE o.conversation_id = s.conversation_id AND o.satisfaction IS NOT NULL
     ORDER BY o.learnt_at DESC, o.event_id DESC
     LIMIT 1
 ) AS rated ON true
-WHERE date_trunc('hour', c.started_at, 'UTC') IN (SELECT hour FROM rolled_hours);
+WHERE date_trunc('hour', s.started_at, 'UTC') IN (SELECT hour FROM rolled_hours);
+
+-- name: describe()!
+-- slices: those of the conversation. Conversations that share all of them are one audience.
+CREATE TEMPORARY TABLE described ON COMMIT DROP AS
+SELECT c.conversation_id, c.started_at, c.last_event_at, part.slices, dense_rank() OVER (ORDER BY part.slices) AS audience
+FROM (SELECT conversation_id FROM sales
+      UNION SELECT conversation_id FROM answers
+      UNION SELECT conversation_id FROM spoken) AS met
+JOIN conversations AS c USING (conversation_id)
+CROSS JOIN LATERAL (
+    SELECT array_remove(ARRAY['', 'source=' || c.source, 'language=' || c.language, 'program=' || c.program,
+                              'platform=' || c.platform], NULL)
+           || ARRAY(SELECT DISTINCT 'arm=' || a.experiment || '/' || a.arm
+                    FROM assignments AS a
+                    WHERE a.conversation_id = c.conversation_id AND a.reason = 'drawn'
+                    ORDER BY 1) AS slices
+) AS part;
+
+-- name: list_audiences()!
+CREATE TEMPORARY TABLE audiences ON COMMIT DROP AS SELECT DISTINCT audience, slices FROM described;
+
+-- name: read_scored(tasks)!
+CREATE TEMPORARY TABLE scored ON COMMIT DROP AS
+SELECT a.answer, p.label, p.probability, p.is_predicted, p.is_true, p.label_source
+FROM rolled_days CROSS JOIN LATERAL labelled_predictions(low, high, :tasks) AS p
+JOIN answers AS a USING (conversation_id, turn, task, mode, version);
+
+-- name: weigh()!
+ANALYZE answers; ANALYZE scored; ANALYZE described; ANALYZE audiences;
+
+-- name: read_dialogues()!
+-- How the conversations that started in these hours went. agent_share: of the characters said. The first objection is that
+-- of the acts; where they tell none, that of the labels. objection_turn: how many turns the customer had up to it.
+CREATE TEMPORARY TABLE dialogues ON COMMIT DROP AS
+SELECT s.hour, d.slices, s.is_sold, said.agent_share, coalesce(acted.label, labelled.label) AS objection,
+       coalesce(acted.source, labelled.source) AS objection_source, customer.turns AS objection_turn, reached.phases,
+       reached.last_phase
+FROM sales AS s
+JOIN described AS d USING (conversation_id)
+CROSS JOIN LATERAL (
+    SELECT sum(char_length(content)) FILTER (WHERE role = 'assistant')::double precision / nullif(sum(char_length(content)), 0)
+           AS agent_share
+    FROM turns AS t
+    WHERE t.conversation_id = s.conversation_id AND t.at >= d.started_at AND t.at <= d.last_event_at
+) AS said
+LEFT JOIN LATERAL (
+    SELECT a.turn, substr(a.act, length('objection_') + 1) AS label, a.source
+    FROM acts AS a
+    WHERE a.conversation_id = s.conversation_id AND a.at >= d.started_at AND a.at <= d.last_event_at
+      AND starts_with(a.act, 'objection_')
+    ORDER BY a.turn, a.act
+    LIMIT 1
+) AS acted ON true
+LEFT JOIN LATERAL (
+    SELECT l.turn, label, l.source
+    FROM current_labels AS l CROSS JOIN unnest(l.labels) AS label
+    WHERE acted.turn IS NULL AND l.conversation_id = s.conversation_id AND l.task = 'objection' AND l.turn IS NOT NULL
+    ORDER BY l.turn, label
+    LIMIT 1
+) AS labelled ON true
+CROSS JOIN LATERAL (
+    SELECT nullif(count(*), 0) AS turns
+    FROM turns AS t
+    WHERE t.conversation_id = s.conversation_id AND t.at >= d.started_at AND t.at <= d.last_event_at
+      AND t.role = 'user' AND t.turn <= coalesce(acted.turn, labelled.turn)
+) AS customer
+CROSS JOIN LATERAL (
+    SELECT array_agg(DISTINCT p.context ->> 'phase') AS phases,
+           (array_agg(p.context ->> 'phase' ORDER BY p.turn DESC, p.context ->> 'phase' DESC))[1] AS last_phase
+    FROM predictions AS p
+    WHERE p.conversation_id = s.conversation_id AND p.at >= d.started_at AND p.at <= d.last_event_at
+      AND p.context ->> 'phase' IS NOT NULL
+) AS reached;
 
 -- name: forget()!
 DELETE FROM metric_rollups WHERE hour IN (SELECT hour FROM rolled_hours);

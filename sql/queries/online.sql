@@ -78,13 +78,17 @@ ORDER BY checked_at DESC, severity, kind, subject
 LIMIT :most;
 
 -- name: metric_totals(tasks, since, until)
--- Hours merge as sum(value * n) / sum(n), the first one whole; exact percentiles do not merge and are read per hour.
-SELECT task, mode, version, metric, currency, sum(value * n) / sum(n) AS value, sum(n)::bigint AS n
-FROM facade_metrics
-WHERE hour >= date_trunc('hour', :since::timestamptz, 'UTC') AND hour < :until AND n > 0
-  AND NOT starts_with(metric, 'latency_p')
-  AND (:tasks::text[] IS NULL OR task = ANY (:tasks::text[]))
-GROUP BY task, mode, version, metric, currency
+-- Hours merge as sum(value * n) / sum(n), the first one whole; exact percentiles do not merge and are read per hour. Of
+-- money, an hour without a row of a currency counts with 0: the row without a currency is in all hours.
+SELECT task, mode, version, metric, currency, total / n AS value, n
+FROM (SELECT task, mode, version, metric, currency, sum(value * n) AS total,
+             (max(sum(n)) OVER (PARTITION BY task, mode, version, metric))::bigint AS n
+      FROM facade_metrics
+      WHERE hour >= date_trunc('hour', :since::timestamptz, 'UTC') AND hour < :until AND n > 0
+        AND NOT starts_with(metric, 'latency_p')
+        AND (:tasks::text[] IS NULL OR task = ANY (:tasks::text[]))
+      GROUP BY task, mode, version, metric, currency) AS merged
+WHERE currency <> '' OR total <> 0 OR metric NOT IN ('revenue', 'net_revenue')
 ORDER BY task, mode, version, metric, currency
 LIMIT 5000;
 

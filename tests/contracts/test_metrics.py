@@ -6,10 +6,10 @@ import pkgutil
 
 import pytest
 
-import ml_pipeline.metrics
 from ml_pipeline.database.named_sql import rollups
 from ml_pipeline.jobs import ingest_events, roll_up_metrics
-from ml_pipeline.metrics.catalogue import FAMILIES, METRICS
+from ml_pipeline.metrics import catalogue
+from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
 from ml_pipeline.metrics.metric import Unit
 from tests.integration.events import after, append, rows, sales_floor, trust_all
 
@@ -25,23 +25,25 @@ def floor(database):
     return database
 
 
-def test_every_family_in_the_package_is_listed_and_has_its_statement():
-    modules = [importlib.import_module(f"ml_pipeline.metrics.{each.name}") for each in pkgutil.iter_modules(
-        ml_pipeline.metrics.__path__)]  # fmt: skip
-    written = {module.FAMILY.name for module in modules if hasattr(module, "FAMILY")}
+def test_every_metric_in_the_package_is_listed_under_its_name_and_has_its_statement():
+    modules = [
+        importlib.import_module(f"ml_pipeline.metrics.catalogue.{each.name}")
+        for each in pkgutil.iter_modules(catalogue.__path__)
+    ]
 
-    assert {family.name for family in FAMILIES} == written
-    assert set(rollups().available_queries) == written
-
-
-def test_metric_names_are_unique():
-    assert len(METRICS) == sum(len(family.metrics) for family in FAMILIES)
+    assert {module.__name__.rpartition(".")[2]: module.METRIC for module in modules} == {**METRICS, **COMPOUNDS}
+    assert set(rollups().available_queries) == {metric.rollup for metric in METRICS.values()}
 
 
-@pytest.mark.parametrize("name", METRICS)
-def test_a_metric_says_what_is_counted(name):
-    assert len(METRICS[name].definition.split()) >= 7
-    assert METRICS[name].definition.endswith(".")
+def test_a_compound_is_made_of_a_metric_and_of_slices_that_it_has():
+    for compound in COMPOUNDS.values():
+        assert set(compound.dimensions) <= set(METRICS[compound.of].dimensions), compound.name
+
+
+@pytest.mark.parametrize("metric", [*METRICS.values(), *COMPOUNDS.values()], ids=lambda metric: metric.name)
+def test_a_metric_says_what_is_counted(metric):
+    assert len(metric.definition.split()) >= 4
+    assert metric.definition.endswith(".")
 
 
 def test_every_metric_has_rows_and_every_row_a_metric(floor):

@@ -61,8 +61,8 @@ def test_answers_are_measured_against_what_came_true(database):
     assert found["brier", ""] == (pytest.approx(mean(squares)), 12)
     losses = [-math.log(p) for p in (0.8, 0.4, 0.9, 1, 1, 1, 0.3, 1e-9, 1, 1, 1, 1)]
     assert found["log_loss", ""] == (pytest.approx(mean(losses), rel=1e-6), 12)
-    assert found["label_source_share", "source=human"] == (0.5, 12)
-    assert found["label_source_share", "source=agent"] == (0.5, 12)
+    assert found["label_source_share", "label_source=human"] == (0.5, 12)
+    assert found["label_source_share", "label_source=agent"] == (0.5, 12)
     assert found["confidence", ""] == (pytest.approx(0.75), 2)
     assert found["predictions_per_hour", ""] == (2, 1)
 
@@ -94,7 +94,7 @@ def test_latency_percentiles_are_exact_and_the_histogram_counts_every_answer(dat
     assert found["latency_p95", ""] == (pytest.approx(exact[94]), 10)
     assert found["latency_p99", ""] == (pytest.approx(exact[98]), 10)
     assert found["latency_mean", ""] == (pytest.approx(mean(latencies)), 10)
-    (row,) = rows(database, "SELECT histogram FROM metric_rollups WHERE metric = 'latency_mean'")
+    (row,) = rows(database, "SELECT histogram FROM metric_rollups WHERE metric = 'latency_mean' AND slice = ''")
     assert sum(row["histogram"].values()) == 10
     for ms in latencies[1:]:
         assert any(1.1 ** int(low) <= ms * (1 + 1e-9) and ms < 1.1 ** (int(low) + 1) for low in row["histogram"])

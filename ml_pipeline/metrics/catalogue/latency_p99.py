@@ -1,0 +1,12 @@
+from ml_pipeline.metrics.metric import Better, Dimension, Metric, Owner, Quantile, Unit
+
+METRIC = Metric(
+    "latency_p99",
+    Unit.MILLISECONDS,
+    Better.LOWER,
+    Owner.AGENT,
+    "99 % of the answers of the hour took at most this.",
+    rollup="latency",
+    dimensions=(Dimension.LANGUAGE, Dimension.PLATFORM, Dimension.SOURCE, Dimension.PHASE),
+    merge=Quantile(0.99, of="latency_mean"),
+)
