@@ -18,7 +18,8 @@ WHERE metric_periods.grain = p.grain AND metric_periods.period_start = p.period_
 
 -- name: gather_hours()!
 CREATE TEMPORARY TABLE part ON COMMIT DROP AS
-SELECT p.period_start, r.metric, r.task, r.mode, r.version, r.slice, r.value, r.n, r.mean_square, r.histogram, 1 AS hours
+SELECT p.period_start, r.hour AS part_start, r.metric, r.task, r.mode, r.version, r.slice, r.value, r.n, r.mean_square,
+       r.histogram, 1 AS hours
 FROM rolled_periods AS p JOIN metric_rollups AS r ON r.hour >= p.period_start AND r.hour < p.period_end
 WHERE p.grain = 'day';
 
@@ -27,35 +28,44 @@ WITH emptied AS (
     DELETE FROM part
 )
 INSERT INTO part
-SELECT p.period_start, d.metric, d.task, d.mode, d.version, d.slice, d.value, d.n, d.mean_square, d.histogram, d.hours
+SELECT p.period_start, d.period_start, d.metric, d.task, d.mode, d.version, d.slice, d.value, d.n, d.mean_square,
+       d.histogram, d.hours
 FROM rolled_periods AS p
 JOIN metric_periods AS d ON d.grain = 'day' AND d.period_start >= p.period_start AND d.period_start < p.period_end
 WHERE p.grain = 'week';
 
 -- name: merge_means(grain, metrics)!
--- Of money, a part without a row of some currency counts there with 0: n is that of the row that every part has.
--- Intervals: Wilson for shares of things that are or are not so, else Student's from the mean of squares.
+-- mean_over_all: a part without a row of some value of the slice counts there with 0, for n is of all there was, the same
+-- in each row of a part. Intervals: Wilson for shares of things that are or are not so, else Student's from the mean of
+-- squares.
 INSERT INTO metric_periods (grain, period_start, metric, task, mode, version, slice, value, low, high, n, mean_square,
                             histogram, hours)
-WITH summed AS (
-    SELECT period_start, metric, task, mode, version, slice, described.merge, described.is_share,
-           sum(value::numeric * part.n) AS total, sum(part.n)::bigint AS n, sum(hours) AS hours,
-           CASE WHEN count(mean_square) = count(*) THEN sum(mean_square::numeric * part.n) END AS squares
-    FROM part JOIN jsonb_to_recordset(:metrics) AS described(name text, merge text, is_share boolean)
-        ON described.name = part.metric
-    WHERE described.merge <> 'quantile'
-    GROUP BY period_start, metric, task, mode, version, slice, described.merge, described.is_share
+WITH described AS (
+    SELECT * FROM jsonb_to_recordset(:metrics) AS described(name text, merge text, is_share boolean)
+), summed AS (
+    SELECT period_start, metric, task, mode, version, slice, merge, is_share, sum(value::numeric * n) AS total,
+           sum(n)::bigint AS n, sum(hours) AS hours,
+           CASE WHEN count(mean_square) = count(*) THEN sum(mean_square::numeric * n) END AS squares
+    FROM part JOIN described ON name = metric
+    WHERE merge <> 'quantile'
+    GROUP BY period_start, metric, task, mode, version, slice, merge, is_share
+), everything AS (
+    SELECT period_start, metric, task, mode, version, kind, sum(n)::bigint AS n
+    FROM (SELECT period_start, metric, task, mode, version, regexp_replace(slice, '=[^,]*', '=') AS kind, max(n) AS n
+          FROM part JOIN described ON name = metric
+          WHERE merge = 'mean_over_all'
+          GROUP BY period_start, part_start, metric, task, mode, version, kind) AS of_part
+    GROUP BY period_start, metric, task, mode, version, kind
 ), counted AS (
     SELECT own.period_start, own.metric, own.task, own.mode, own.version, own.slice, own.hours, own.is_share,
            coalesce(everything.n, own.n) AS n,
            (own.total / coalesce(everything.n, own.n))::double precision AS value,
            (own.squares / coalesce(everything.n, own.n))::double precision AS mean_square
     FROM summed AS own
-    LEFT JOIN summed AS everything
-        ON own.merge = 'mean_over_all' AND everything.merge = 'mean_over_all'
+    LEFT JOIN everything
+        ON own.merge = 'mean_over_all' AND everything.kind = regexp_replace(own.slice, '=[^,]*', '=')
        AND (everything.period_start, everything.metric, everything.task, everything.mode, everything.version)
          = (own.period_start, own.metric, own.task, own.mode, own.version)
-       AND everything.slice = regexp_replace(own.slice, '^currency=[^,]*', 'currency=')
 ), histograms AS (
     SELECT period_start, metric, task, mode, version, slice, jsonb_object_agg(bucket, n) AS histogram
     FROM (SELECT period_start, metric, task, mode, version, slice, bucket, sum(held.count::bigint) AS n

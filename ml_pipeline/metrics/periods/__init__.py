@@ -1,0 +1,1 @@
+"""Days and weeks, merged from the rollups of hours."""
