@@ -7,7 +7,7 @@ The file is ``$ML_PIPELINE_SETTINGS``, else ``.local/settings.toml`` below the w
 import os
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Folder on a local disk where events wait until Postgres has them."""
     cache: Path = Path(".local/cache")
     """Folder for the last policy snapshot and the model bundles."""
+    data_docs: Path = Path(".local/data_docs")
+    """Folder for the pages of what the quality gate found; where pages are served by another host, a shared one."""
     customer_key: str = ""
     """Secret of the keyed hash that stands for a customer; empty: customers are not linked."""
     customer_fields: tuple[str, ...] = ()
@@ -49,9 +51,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """A model sees only words said in at least so many other conversations, each of another customer."""
     sold_tiers: tuple[str, ...] = ()
     """Tiers whose selection alone counts as a sale."""
+    attribution_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30
+    """A sale learnt later than that after the start of its conversation counts for no rate."""
+    refund_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30
+    """Revenue is provisional until so long after its last sale."""
+    maturity_reference_weeks: Annotated[int, msgspec.Meta(ge=2, le=104)] = 12
+    """How much mature history the delay of sales is learnt from."""
     gate_alpha: float = 0.05
     """One-sided error of one gate."""
     gate_min_positives: int = 50
+    train_on_derived_labels: bool = False
+    """Whether models learn from labels that the act tagger derived, too; none is ever calibrated on or judged by them."""
     tasks: tuple[Task, ...] = DEFAULT_TASKS
     alert_rules: tuple[dict[str, Any], ...] = ()
     """Alert rules of the operator's own, and fields that replace those of a shipped one of the same name; see

@@ -129,7 +129,8 @@ def _collect(name: str, reason: str, *, dry_run: bool) -> dict[str, Ticket | str
 
 def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ticket | str:
     with transaction() as tx:
-        whole = assemble(task, store.labelled_conversations(tx, task))
+        with_derived = load_settings().train_on_derived_labels
+        whole = assemble(task, store.labelled_conversations(tx, task, with_derived=with_derived))
         latest = store.latest_gate(tx, task)
         if not dry_run:
             store.take_requests(tx, task)

@@ -62,11 +62,16 @@ def lock(tx: Transaction, task: Task) -> None:
     queries("models").lock_task(tx, name=model_name(task))
 
 
-def labelled_conversations(tx: Transaction, task: Task) -> Iterator[LabelledConversation]:
-    """Yield the conversations with a known truth of the task, oldest first, what was said and what is true of it."""
-    rows = queries("models").labelled_conversations(tx, task=task.name)
+def labelled_conversations(
+    tx: Transaction, task: Task, *, with_derived: bool = False
+) -> Iterator[LabelledConversation]:
+    """Yield the conversations with a known truth of the task, oldest first, what was said and what is true of it.
+
+    A derived truth, or one that needs a derived label, counts only ``with_derived``.
+    """
+    rows = queries("models").labelled_conversations(tx, task=task.name, with_derived=with_derived)
     for chunk in _chunks(rows):
-        yield from _read(tx, chunk, _truths(tx, chunk, task))
+        yield from _read(tx, chunk, _truths(tx, chunk, task, with_derived=with_derived))
 
 
 def conversations(tx: Transaction, ids: Sequence[str]) -> Iterator[LabelledConversation]:
@@ -91,10 +96,12 @@ def _reach(chunk: Sequence[Row]) -> Row:
     }
 
 
-def _truths(tx: Transaction, chunk: Sequence[Row], task: Task) -> dict[str, dict[int | None, Truth]]:
+def _truths(
+    tx: Transaction, chunk: Sequence[Row], task: Task, *, with_derived: bool
+) -> dict[str, dict[int | None, Truth]]:
     found: dict[str, dict[int | None, Truth]] = defaultdict(dict)
     definition = {"tasks": task_definitions([task]), "task": task.name, "mode": task.mode}
-    for row in queries("models").truths(tx, **_reach(chunk), **definition):
+    for row in queries("models").truths(tx, **_reach(chunk), **definition, with_derived=with_derived):
         truth = Truth(tuple(row["labels"]), row["label_source"], row["learnt_at"])
         found[row["conversation_id"]][row["turn"]] = truth
     return found

@@ -22,7 +22,7 @@ from ml_pipeline.online.predicting.features import (
     Heard,
     feature_digest,
 )
-from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.tasks import LabelSource, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,15 @@ def assemble(task: Task, conversations: Iterable[LabelledConversation]) -> Train
     unsplit = TrainingSet(task, rows, truth.reshape(len(rows), len(task.labels)), left_out, unknown)
     first = rows.drop_duplicates("conversation_id")
     parts = split_in_time([at.timestamp() for at in first["started_at"]])
-    return unsplit.with_parts(dict(zip(first["conversation_id"], parts, strict=True)))
+    return _without_derived_judges(unsplit.with_parts(dict(zip(first["conversation_id"], parts, strict=True))))
+
+
+def _without_derived_judges(rows: TrainingSet) -> TrainingSet:
+    """Leave derived labels to training: nothing is calibrated on them or judged by them."""
+    is_derived = np.asarray(rows.rows["label_source"] == LabelSource.DERIVED, dtype=bool)
+    judges = is_derived & np.asarray(rows.rows["part"] != TRAIN, dtype=bool)
+    left_out = Counter(rows.left_out) + Counter({"its label is derived and may not judge": int(judges.sum())})
+    return replace(rows.take(np.flatnonzero(~judges)), left_out=left_out, unknown_labels=rows.unknown_labels)
 
 
 def thaw(task: Task, frozen: "pd.DataFrame", conversations: Iterable[LabelledConversation]) -> TrainingSet:

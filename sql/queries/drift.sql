@@ -7,7 +7,7 @@ SELECT pg_advisory_xact_lock(hashtext('check_drift'))::text;
 SELECT max(hour) + interval '1 hour' FROM trusted_hours WHERE hour <= now();
 
 -- name: last_window_end()$
-SELECT max(window_end) FROM drift_checks;
+SELECT max(window_end) FROM drift_checks WHERE kind <> 'delay';
 
 -- name: trained_interval()^
 -- The training interval of the champion trained longest ago: the one most likely to be out of date.
@@ -68,13 +68,15 @@ FROM conversation
 GROUP BY task, mode, version, label;
 
 -- name: label_occurrences(ids, tasks)
--- Grain: one row per (task, label): for each conversation labelled for the task, whether the label occurs in it.
+-- Grain: one row per (task, label): for each conversation labelled for the task, whether the label occurs in it. Derived
+-- labels are left out, here and below: that another tagger reads is no drift.
 WITH task AS (
     SELECT * FROM jsonb_to_recordset(CAST(:tasks AS jsonb)) AS d(name text, labels text[])
 ), conversation AS (
     SELECT known.conversation_id, task.name AS task, label, bool_or(label = ANY (known.labels)) AS has_label
     FROM unnest(CAST(:ids AS uuid[])) AS wanted(id)
-    CROSS JOIN LATERAL (SELECT * FROM current_labels WHERE current_labels.conversation_id = wanted.id) AS known
+    CROSS JOIN LATERAL (SELECT * FROM current_labels WHERE current_labels.conversation_id = wanted.id
+                                                   AND current_labels.source <> 'derived') AS known
     JOIN task ON task.name = known.task
     CROSS JOIN unnest(task.labels) AS label
     GROUP BY known.conversation_id, task.name, label
@@ -92,6 +94,7 @@ WITH conversation AS (
                  9)::double precision AS loss
     FROM labelled_predictions(:start, :end + interval '1 day', CAST(:tasks AS jsonb), CAST(:ids AS uuid[])) AS l
     JOIN trusted_hours AS trusted ON trusted.hour = date_trunc('hour', l.at, 'UTC')
+    WHERE l.label_source <> 'derived'
     GROUP BY l.conversation_id, l.task, l.mode, l.version
 )
 SELECT task, mode, version, array_agg(loss) AS losses
@@ -99,7 +102,10 @@ FROM conversation
 GROUP BY task, mode, version;
 
 -- name: forget(window_end)!
-DELETE FROM drift_checks WHERE window_end = :window_end;
+DELETE FROM drift_checks WHERE window_end = :window_end AND kind <> 'delay';
+
+-- name: forget_delays(window_end)!
+DELETE FROM drift_checks WHERE window_end = :window_end AND kind = 'delay';
 
 -- name: record(window_start, window_end, reference_start, kind, subject, psi, test, statistic, p_value, has_drifted, severity, headline, evidence)*!
 INSERT INTO drift_checks (window_start, window_end, reference_start, kind, subject, psi, test, statistic, p_value,

@@ -4,15 +4,16 @@
 -- One publication of a task at a time, until the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(:name))::text;
 
--- name: labelled_conversations(task)
+-- name: labelled_conversations(task, with_derived)
 -- Conversations of which something is known about the task, oldest first. is_trusted: every hour its truth came from is.
+-- with_derived: by derived labels too.
 SELECT c.conversation_id::text AS conversation_id, coalesce(c.customer_key, c.conversation_id::text) AS customer_group,
        c.started_at, c.last_event_at, known.is_trusted
 FROM conversations AS c
 JOIN (SELECT l.conversation_id, bool_and(t.hour IS NOT NULL) AS is_trusted
       FROM current_labels AS l
       LEFT JOIN trusted_hours AS t ON t.hour = date_trunc('hour', l.at, 'UTC')
-      WHERE l.task = :task
+      WHERE l.task = :task AND (l.source <> 'derived' OR :with_derived)
       GROUP BY l.conversation_id) AS known USING (conversation_id)
 ORDER BY c.started_at, c.conversation_id;
 
@@ -42,11 +43,11 @@ LEFT JOIN trusted_hours AS h ON h.hour = date_trunc('hour', t.at, 'UTC')
 WHERE t.conversation_id = ANY (CAST(:ids AS uuid[])) AND t.at >= :from_at AND t.at < :to_at
 ORDER BY t.conversation_id, t.turn;
 
--- name: truths(ids, from_at, to_at, tasks, task, mode)
+-- name: truths(ids, from_at, to_at, tasks, task, mode, with_derived)
 -- Grain: one row per turn whose truth is known; turn is null where it holds for the conversation.
 SELECT conversation_id::text AS conversation_id, turn, labels, label_source, learnt_at
 FROM conversation_truths(CAST(:ids AS uuid[]), :from_at, :to_at, CAST(:tasks AS jsonb))
-WHERE task = :task AND mode = :mode;
+WHERE task = :task AND mode = :mode AND (label_source <> 'derived' OR :with_derived);
 
 -- name: answers(ids, task, mode, version, from_at, to_at)
 -- What a version answered, per turn.
