@@ -15,7 +15,14 @@ def percent(share: float) -> str:
 
 
 def amount(value: float, unit: Unit) -> str:
-    return percent(value) if unit in (Unit.SHARE, Unit.POINTS) else f"{value:.4g} {unit}"
+    """Return a figure with its unit.
+
+    >>> amount(0.1234, Unit.SHARE), amount(61.25, Unit.MILLISECONDS), amount(4.2, Unit.SCORE)
+    ('12.3 %', '61.25 ms', '4.2')
+    """
+    if unit in (Unit.SHARE, Unit.POINTS):
+        return percent(value)
+    return f"{value:.4g}" if unit is Unit.SCORE else f"{value:.4g} {unit}"
 
 
 def span(window: Interval) -> str:
@@ -30,11 +37,9 @@ def span(window: Interval) -> str:
 
 
 def figure_of(rule: MetricRule, subject: str) -> str:
-    """Return what a rule on rollups measures, of whom.
-
-    A share over a limit reads ``share of latency_mean over 200 ms (objection caller)``.
-    """
+    """Return what a rule on rollups measures, and of whom: ``Error rate``, ``Accuracy (objection detect caller)``."""
     name = rule.metric.replace("_", " ")
+    said = name.capitalize()
     if rule.over is not None:
-        name = f"share of {name} from {rule.over:g} {rule.measured.unit} on"
-    return f"{name} ({subject})" if subject else name
+        said = f"Share of {name} of at least {rule.over:g} {rule.measured.unit}"
+    return f"{said} ({subject})" if subject else said

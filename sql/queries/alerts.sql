@@ -14,7 +14,7 @@ ROLLBACK TO SAVEPOINT reading;
 -- name: samples(metric, task, mode, version, slice, over, start, end, first_week, last_week)
 -- The hours of [start, end), and the same hours of earlier weeks, merged per subject; hours that are held now do not
 -- count. With `over`, values are the share of the histogram in buckets that lie wholly from `over` on.
--- spread: the variance of the merged value by how the hours differ (ratio estimate, hours as clusters).
+-- variance: of the merged value, by how the hours differ (ratio estimate, hours as clusters).
 WITH hourly AS MATERIALIZED (
     SELECT r.*
     FROM generate_series(:first_week::integer, :last_week::integer) AS week
@@ -40,21 +40,17 @@ WITH hourly AS MATERIALIZED (
     WHERE n > 0
     GROUP BY task, mode, version, slice
 )
-SELECT m.task, m.mode, m.version, m.slice, m.value, m.n, m.hours, m.mean_square,
-       s.spread / m.n::double precision ^ 2 * m.hours / nullif(m.hours - 1, 0) AS variance,
-       jsonb_path_query_array(s.by_distance, '$[0 to 4]') AS worst_hours
-FROM merged AS m
-CROSS JOIN LATERAL (
-    SELECT sum((h.n * (h.value - m.value)) ^ 2) AS spread,
-           jsonb_agg(h.hour ORDER BY abs(h.n * (h.value - m.value)) DESC) AS by_distance
-    FROM hourly AS h
-    WHERE (h.task, h.mode, h.version, h.slice) = (m.task, m.mode, m.version, m.slice) AND h.n > 0
-) AS s
-ORDER BY m.task, m.mode, m.version, m.slice;
+SELECT task, mode, version, slice, m.value, m.n, m.hours, m.mean_square,
+       sum((h.n * (h.value - m.value)) ^ 2) / m.n::double precision ^ 2 * m.hours / nullif(m.hours - 1, 0) AS variance,
+       jsonb_path_query_array(jsonb_agg(h.hour ORDER BY abs(h.n * (h.value - m.value)) DESC),
+                              '$[0 to 4]') AS worst_hours
+FROM merged AS m JOIN hourly AS h USING (task, mode, version, slice)
+WHERE h.n > 0
+GROUP BY task, mode, version, slice, m.value, m.n, m.hours, m.mean_square;
 
 -- name: matured_rates(slice, now)
 -- The rate of the last seven days as it will be once mature, and of two to four whole weeks before, all as known last.
--- The weeks share the delay curve that corrects them, so their errors do not cancel: the pooled one is the mean of theirs.
+-- The weeks share the delay curve that corrects them, so that their errors do not cancel: the pooled one is their mean.
 WITH known AS (
     SELECT *, (high - low) / (2 * 1.96) AS error, window_end = as_of AS is_recent
     FROM matured_rates

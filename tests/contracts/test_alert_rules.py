@@ -80,3 +80,19 @@ def test_every_signal_and_measure_has_its_words_and_its_statement():
     assert {f"absent_{signal}" for signal in SIGNALS} | {f"measure_{each}" for each in MEASURES} == {
         name for name in statements if name.startswith(("absent_", "measure_")) and not name.endswith("_cursor")
     }
+
+
+@every_rule
+def test_the_guide_tells_of_the_rule(name):
+    rule = RULES[name]
+    line = f"| `{name}` | {type(rule).__name__.lower()} | {rule.severity} | {rule.owner} | {rule.description} |"
+
+    assert line in (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8").splitlines()
+
+
+def test_the_guide_tells_of_no_other_rule_and_of_every_signal_and_measure():
+    guide = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    table = guide.split("## The shipped rules")[1].split("##")[0]
+
+    assert {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")} == set(RULES)
+    assert {name for name in (*SIGNALS, *MEASURES) if f"`{name}`" not in guide} == set()

@@ -85,7 +85,7 @@ class Quality(Rule, frozen=True, kw_only=True, tag="quality"):
     def _headline(self, reading: Reading) -> str:
         whose = f" ({reading.subject})" if reading.subject else ""
         if reading.n is None:
-            return f"{reading.value:,.4g} {WORDS[self.measure]}{whose}; {self.bound:g} may be."
+            return f"{reading.value:,.4g} {WORDS[self.measure]}{whose}, more than {self.bound:,g}."
         return (
             f"{percent(reading.value)} {WORDS[self.measure]}{whose} {span(reading.window)}, "
             f"above {percent(self.bound)} (n = {reading.n:,})."
