@@ -40,13 +40,14 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     Raises:
         DatabaseError: if Postgres cannot be reached.
     """
-    from psycopg2 import OperationalError  # the driver's own: raw_connection does not wrap it
+    from psycopg2 import OperationalError
     from psycopg2.extras import RealDictCursor
+    from sqlalchemy.exc import DBAPIError
 
     target = dsn or load_settings().jobs_dsn
     try:
         pooled = engine(target).raw_connection()
-    except OperationalError as error:
+    except (OperationalError, DBAPIError) as error:  # the second from the pool's own questions to a new connection
         reason = " ".join(str(error).split())
         raise DatabaseError(f"cannot reach Postgres: {reason}; start the stack with `make run`") from error
     tx = cast("Transaction", pooled.driver_connection)

@@ -52,12 +52,17 @@ def count_faults(tx: Transaction) -> dict[str, int]:
 
 
 def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[str, int]:
-    """Write the batch's facts; return how many rows of each table it changed."""
+    """Write the batch's facts; return how many rows of each table it changed.
+
+    ``unmatched`` truths came before their conversation, ``matched_late`` ones waited for it until now, and
+    ``currency_new.<currency>`` was never told before.
+    """
     named = queries("events")
     bounds = {"low": batch.low, "high": batch.high}
     named.ensure_partitions(tx)
     named.record_unprojected(tx)
     named.drop_replaced(tx, **bounds)
+    told = {f"currency_new.{row['currency']}": 1 for row in named.new_currencies(tx)}
     changed = {
         "conversations": named.project_conversations(tx),
         "turns": named.project_turns(tx, **bounds),
@@ -67,7 +72,7 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
         "assignments": named.project_assignments(tx),
     }
     named.mark_superseded(tx)
-    return changed
+    return {**changed, **named.count_unmatched(tx), **told}
 
 
 def record_requests(tx: Transaction) -> int:
@@ -79,8 +84,7 @@ def record_requests(tx: Transaction) -> int:
 def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
     named = queries("events")
-    named.touch_failures(tx)
-    named.touch_told_acts(tx, event_types=list(TELLING_EVENTS))
+    named.touch_logged(tx, telling=list(TELLING_EVENTS))
     named.gather_reached(tx)
     span = named.reached_span(tx)
     if span["low"] is not None:

@@ -141,7 +141,7 @@ ORDER BY table_name, day;
 -- Turns, predictions and events of the agent itself make a conversation; outcomes, labels and errors do not, so that
 -- one without a conversation shows. Each attribute is as the latest event told it, in whatever order events arrive.
 WITH told AS (
-    SELECT conversation_id, id AS event_id, at, source, client_id,
+    SELECT conversation_id, id AS event_id, at, source, client_id, fate,
            CASE jsonb_typeof(data -> 'conversation')
                WHEN 'object' THEN data -> 'conversation'
                ELSE '{}' END AS attributes
@@ -149,6 +149,7 @@ WITH told AS (
     WHERE conversation_id IS NOT NULL AND event_type NOT IN ('outcome', 'label', 'error')
 ), span AS (
     SELECT conversation_id, min(at) AS started_at, max(at) AS last_event_at,
+           max(at) FILTER (WHERE fate = 'fact') AS last_fact_at,
            (array_agg(source ORDER BY event_id))[1] AS source,
            (array_agg(client_id ORDER BY event_id) FILTER (WHERE client_id IS NOT NULL))[1] AS client_id
     FROM told
@@ -173,7 +174,7 @@ WITH told AS (
            least(known.started_at, span.started_at) AS started_at,
            greatest(known.last_event_at, span.last_event_at) AS last_event_at,
            coalesce(attributes.held, '{}') AS held, coalesce(attributes.told_by, '{}') AS told_by,
-           known.started_at AS was_started_at
+           known.started_at AS was_started_at, span.last_fact_at
     FROM span
     LEFT JOIN attributes USING (conversation_id)
     LEFT JOIN conversations AS known USING (conversation_id)
@@ -190,19 +191,21 @@ WITH told AS (
         program = excluded.program, platform = excluded.platform, age_band = excluded.age_band,
         told_by = excluded.told_by
     WHERE known IS DISTINCT FROM excluded
-    RETURNING conversation_id
-), moved AS (
-    -- An hour changes when a conversation starts in it, leaves it or is described otherwise; that it goes on does not.
-    SELECT fresh.conversation_id, fresh.started_at, fresh.was_started_at
-    FROM fresh JOIN made USING (conversation_id) LEFT JOIN conversations AS known USING (conversation_id)
-    WHERE known.started_at IS DISTINCT FROM fresh.started_at
-       OR (known.language, known.program, known.platform, known.age_band, known.customer_key) IS DISTINCT FROM
-          (held ->> 'language', held ->> 'program', held ->> 'platform', held ->> 'age_band', held ->> 'customer_key')
+), changed AS (
+    SELECT fresh.conversation_id, fresh.started_at, fresh.was_started_at,
+           known.started_at IS DISTINCT FROM fresh.started_at
+               OR (known.language, known.program, known.platform, known.age_band, known.customer_key) IS DISTINCT FROM
+                  (held ->> 'language', held ->> 'program', held ->> 'platform', held ->> 'age_band',
+                   held ->> 'customer_key') AS is_described,
+           date_trunc('hour', fresh.last_fact_at, 'UTC') > date_trunc('hour', fresh.started_at, 'UTC') AS goes_on
+    FROM fresh LEFT JOIN conversations AS known USING (conversation_id)
 )
+-- An hour changes when a conversation starts in it, leaves it, is described otherwise or goes on in another hour: how it
+-- went is told of the hour it started in.
 INSERT INTO touched
-SELECT 'conversations', conversation_id, at, was_started_at IS NOT NULL
-FROM moved CROSS JOIN LATERAL (VALUES (started_at), (was_started_at)) AS times(at)
-WHERE at IS NOT NULL;
+SELECT 'conversations', conversation_id, at, is_described AND was_started_at IS NOT NULL
+FROM changed CROSS JOIN LATERAL (VALUES (started_at), (was_started_at)) AS times(at)
+WHERE at IS NOT NULL AND (is_described OR goes_on);
 
 -- name: project_turns(low, high)!
 -- A turn is unique per conversation whatever its time says; of several events that tell it the earliest holds.
@@ -331,6 +334,16 @@ SELECT 'predictions', conversation_id, at FROM made
 UNION ALL
 SELECT 'predictions', conversation_id, at FROM displaced;
 
+-- name: new_currencies()
+-- The currencies that the batch tells and no fact has had so far.
+SELECT DISTINCT currency
+FROM (SELECT currency_code(data ->> 'currency') AS currency
+      FROM arrived
+      WHERE fate = 'fact' AND event_type IN ('outcome', 'label')) AS told
+WHERE currency <> ''
+  AND NOT EXISTS (SELECT FROM outcomes AS known WHERE known.currency = told.currency)
+  AND NOT EXISTS (SELECT FROM labels AS known WHERE known.currency = told.currency);
+
 -- name: project_outcomes(sold_tiers)!
 -- Sold: an explicit value decides (more than 0), else the outcome converted, else a tier that counts as a sale.
 WITH made AS (
@@ -396,6 +409,18 @@ SELECT 'outcomes', conversation_id, at, true FROM outcome
 UNION ALL
 SELECT 'labels', conversation_id, at, true FROM label;
 
+-- name: count_unmatched()^
+-- Truths of the batch without a conversation, and those that had waited for one that the batch made.
+SELECT (SELECT count(*)
+        FROM arrived AS told
+        WHERE fate = 'fact' AND event_type IN ('outcome', 'label')
+          AND NOT EXISTS (SELECT FROM conversations AS c WHERE c.conversation_id = told.conversation_id)) AS unmatched,
+       (SELECT count(*)
+        FROM outcome_ledger
+        WHERE conversation_id = ANY (ARRAY(
+            SELECT DISTINCT conversation_id FROM touched WHERE table_name = 'conversations' AND NOT reaches))
+          AND event_id NOT IN (SELECT id FROM arrived)) AS matched_late;
+
 -- name: project_assignments()!
 -- Of several events that tell a conversation's arm the earliest holds.
 WITH said AS (
@@ -441,33 +466,27 @@ WHERE event_type = 'retraining_request' AND fault IS NULL
 ORDER BY id
 ON CONFLICT (request) DO NOTHING;
 
--- name: touch_failures()!
--- Errors, failed answers and what cannot be used make no row, but figures of their hour.
+-- name: touch_logged(telling)!
+-- Errors, failed answers, what cannot be used and what the agent tells of acts make no row here, but figures or acts of
+-- their hour.
 INSERT INTO touched
 SELECT 'ml_tracking_events', conversation_id, at
 FROM arrived
-WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept' OR fate = 'unprojectable';
-
--- name: touch_told_acts(event_types)!
--- What the agent tells of acts makes no row here, but acts of its hour.
-INSERT INTO touched
-SELECT 'ml_tracking_events', conversation_id, at FROM arrived WHERE event_type = ANY (:event_types);
+WHERE event_type = 'error' OR event_type = 'prediction' AND fate = 'kept' OR fate = 'unprojectable'
+   OR event_type = ANY (:telling);
 
 -- name: gather_reached()!
 -- The conversations of which the batch says something that changes other hours too: a truth, an arm, another description
--- or start, a turn that comes after labels. All hours of a conversation that the batch made are touched already.
+-- or start, or a turn that comes after labels.
 CREATE TEMPORARY TABLE reached ON COMMIT DROP AS
 SELECT conversation_id, c.started_at, c.last_event_at, told.is_described
-FROM (SELECT conversation_id,
+FROM (SELECT conversation_id, bool_or(reaches) AS reaches,
              bool_or(reaches AND table_name IN ('conversations', 'assignments')) AS is_described
       FROM touched
-      WHERE conversation_id IS NOT NULL
       GROUP BY conversation_id
-      HAVING bool_or(reaches OR table_name = 'turns')
-         AND NOT bool_or(table_name = 'conversations' AND NOT reaches)) AS told
+      HAVING bool_or(reaches OR table_name = 'turns')) AS told
 JOIN conversations AS c USING (conversation_id)
-WHERE EXISTS (SELECT FROM touched AS t WHERE t.conversation_id = told.conversation_id AND t.reaches)
-   OR EXISTS (SELECT FROM labels WHERE labels.conversation_id = told.conversation_id);
+WHERE told.reaches OR EXISTS (SELECT FROM labels WHERE labels.conversation_id = told.conversation_id);
 
 -- name: reached_span()^
 -- Between which times lie their predictions and turns; null when there are none.

@@ -359,15 +359,100 @@ def test_a_late_turn_reopens_predictions_whose_labels_are_known(database):
     }
 
 
-def test_a_conversation_that_goes_on_does_not_reopen_the_hour_it_started_in(database):
+def test_a_conversation_that_goes_on_in_its_hour_reopens_no_other(database):
+    append(database, [turn("a", 0), turn("b", 0, at=after(hours=1))])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+    append(database, [turn("a", 1, at=after(60))])
+
+    ingest_events.run()
+
+    assert hours(database, "rollups") == {("turns", after())}
+
+
+@pytest.mark.parametrize("late", [after(hours=1), after(hours=1, seconds=30)], ids=["longer", "no longer"])
+def test_a_conversation_that_goes_on_in_another_hour_reopens_the_one_it_started_in(database, late):
+    append(database, [turn("a", 0), event("a", "price_shown", after(hours=1, seconds=20), {})])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+    append(database, [turn("a", 1, at=late)])
+
+    ingest_events.run()
+
+    assert hours(database, "rollups") == {("turns", after(hours=1)), ("conversations", after())}
+
+
+def spread(database) -> None:
+    """One conversation: a start, a turn and a prediction in three hours, nothing of it pending."""
+    append(database, [turn("a", 0), turn("a", 1, at=after(hours=1)), prediction("a", 1, at=after(hours=2))])
+    append(database, [outcome("a", at=after(hours=3)), label("a", "objection", ["price"], at=after(hours=4))])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        assignment("a", at=after(hours=6)),
+        turn("a", 0, at=after(hours=6), conversation={"language": "es"}),
+        turn("a", 9, at=after(hours=6), conversation={"customer_key": "k1"}),
+    ],
+    ids=["arm", "language", "customer"],
+)
+def test_what_slices_figures_reopens_every_hour_of_its_conversation(database, late):
+    spread(database)
+    append(database, [late])
+
+    ingest_events.run()
+
+    assert {("turns", after(hours=1)), ("predictions", after(hours=2)), ("conversations", after())} <= hours(
+        database, "rollups"
+    )
+
+
+def test_an_earlier_start_reopens_every_hour_of_its_conversation(database):
+    spread(database)
+    append(database, [turn("a", 7, at=after(hours=-2))])
+
+    ingest_events.run()
+
+    assert hours(database, "rollups") == {
+        ("conversations", after(hours=-2)),
+        ("conversations", after()),
+        ("turns", after(hours=-2)),
+        ("turns", after()),
+        ("turns", after(hours=1)),
+        ("predictions", after(hours=2)),
+    }
+
+
+def test_superseding_a_label_reopens_its_hour_and_those_of_the_predictions(database):
+    append(database, [turn("a", 1), prediction("a", 1, at=after(hours=1))])
+    held = label("a", "objection", ["price"], number=1, at=after(hours=5))
+    append(database, [held])
+    ingest_events.run()
+    rows(database, "DELETE FROM changed_hours")
+    append(database, [label("a", "objection", [], number=1, at=after(hours=9), supersedes=held["id"])])
+
+    ingest_events.run()
+
+    assert hours(database, "rollups") == {
+        ("labels", after(hours=5)),
+        ("labels", after(hours=9)),
+        ("predictions", after(hours=1)),
+        ("conversations", after()),
+    }
+
+
+def test_what_the_agent_tells_of_acts_changes_its_hour_and_nothing_else_of_its_own_does(database):
     append(database, [turn("a", 0)])
     ingest_events.run()
     rows(database, "DELETE FROM changed_hours")
-    append(database, [turn("a", 1, at=after(hours=1))])
+    append(database, [event("a", "price_question", after(30), {}), event("a", "price_shown", after(hours=1), {})])
 
     ingest_events.run()
 
-    assert hours(database, "rollups") == {("turns", after(hours=1))}
+    assert hours(database, "rollups") == {("ml_tracking_events", after())}
 
 
 def test_truth_is_learnt_on_arrival_and_in_a_replay_at_its_own_time(database):
