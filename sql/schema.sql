@@ -496,6 +496,35 @@ $$;
 CREATE VIEW current_outcomes AS SELECT * FROM outcomes_as_of('infinity');
 CREATE VIEW current_labels AS SELECT * FROM labels_as_of('infinity');
 
+-- What a source said that does not hold, because a better one says something else of the same turn or conversation. Of each
+-- source its latest word counts that nothing superseded; learnt_at: when the later of the two words was learnt. A call
+-- that merely ended said nothing of its sale.
+CREATE VIEW label_conflicts AS
+SELECT conversation_id, turn, task, held_source, held_labels, held_event, source, labels, event_id,
+       greatest(learnt_at, held_learnt_at) AS learnt_at
+FROM (SELECT word.*, first_value(source_rank) OVER of_truth AS held_rank, first_value(source) OVER of_truth AS held_source,
+             first_value(labels) OVER of_truth AS held_labels, first_value(event_id) OVER of_truth AS held_event,
+             first_value(learnt_at) OVER of_truth AS held_learnt_at
+      FROM (SELECT DISTINCT ON (conversation_id, task, turn, source_rank) *
+            FROM outcome_ledger
+            WHERE superseded_at IS NULL
+            ORDER BY conversation_id, task, turn, source_rank, learnt_at DESC, event_id DESC) AS word
+      WINDOW of_truth AS (PARTITION BY conversation_id, task, turn ORDER BY source_rank)) AS judged
+WHERE source_rank > held_rank AND NOT (labels @> held_labels AND labels <@ held_labels)
+  AND (is_lost OR labels <> '{}' OR task <> 'conversion' OR turn IS NOT NULL);
+
+-- Outcomes and labels that wait for their conversation. A turn, a prediction or an event of the agent makes it, and then
+-- they hold as if they had come after it.
+CREATE VIEW unmatched_truths AS
+SELECT told.*
+FROM (SELECT event_id, conversation_id, 'outcome' AS kind, 'agent' AS source, outcome AS said, value, currency, at, learnt_at
+      FROM outcomes
+      UNION ALL
+      SELECT event_id, conversation_id, 'label', source, task || ': ' || array_to_string(labels, ', '), value, currency, at,
+             learnt_at
+      FROM labels) AS told
+WHERE NOT EXISTS (SELECT FROM conversations AS c WHERE c.conversation_id = told.conversation_id);
+
 -- How a sale went, told moment by moment: what held from `since`. superseded_at is that of what held.
 CREATE TYPE sale_course AS (
     is_sold boolean, superseded_at timestamptz, sold_learnt_at timestamptz, lost_learnt_at timestamptz,

@@ -89,6 +89,7 @@ def announce(tx: Transaction) -> int:
     span = named.reached_span(tx)
     if span["low"] is not None:
         named.touch_reached(tx, low=span["low"], high=span["high"])
+    named.touch_started(tx)
     named.record_changed_hours(tx)
     reopened: int = named.reopen_hours(tx)
     return reopened

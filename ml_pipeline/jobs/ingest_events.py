@@ -21,6 +21,8 @@ COUNTED = (
     "outcomes",
     "labels",
     "assignments",
+    "unmatched",
+    "matched_late",
     "requests",
 )
 
@@ -29,7 +31,8 @@ def run() -> dict[str, int]:
     """Project every ledger entry that is there now, one transaction per batch.
 
     ``hours_changed`` counts an hour once per batch; ``is_due`` is 1 when the changed hours should be judged now;
-    ``unprojectable.<reason>`` says what was wrong with how many of the unprojectable events.
+    ``unprojectable.<reason>`` says what was wrong with how many of the unprojectable events; ``unmatched`` outcomes and
+    labels wait for their conversation, ``matched_late`` ones found it now.
     """
     counts: Counter[str] = Counter()
     sold_tiers = load_settings().sold_tiers
@@ -45,5 +48,8 @@ def run() -> dict[str, int]:
         is_due = store.judgement_is_due(tx, datetime.now(UTC))
     if counts["unprojectable"]:
         log.warning("events.unprojectable events=%d", counts["unprojectable"])
+    for name in counts:
+        if name.startswith("currency_new."):
+            log.warning("events.currency_new currency=%s", name.removeprefix("currency_new."))
     log.info("events.projected events=%d batches=%d", counts["events"], counts["batches"])
     return {name: counts[name] for name in (*COUNTED, "hours_changed")} | counts | {"is_due": int(is_due)}

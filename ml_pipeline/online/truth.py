@@ -31,6 +31,8 @@ def outcome_data(outcome: object, told: Mapping[str, Any], plain: Mapping[str, A
     for name in _TEXTS:
         value = rest.pop(name, None)
         data[name] = None if value is None else str(value)
+    if (earlier := rest.pop("supersedes", None)) is not None:
+        data["supersedes"] = str(earlier)
     data["metrics"] = rest
     return data
 

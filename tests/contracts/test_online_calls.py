@@ -324,6 +324,16 @@ async def test_an_outcome_keeps_what_is_known_and_the_rest(tmp_path, monkeypatch
     }
 
 
+async def test_an_outcome_may_name_the_event_it_takes_the_place_of(tmp_path, monkeypatch):
+    earlier = "01936d2c-5e00-7abc-8def-001234567890"
+
+    async with offline_agent(tmp_path, monkeypatch) as service:
+        await service.record_conversation_outcome("c", "converted", {"conversion_value": 90, "supersedes": earlier})
+
+    (line,) = recorded(tmp_path)
+    assert (line["data"]["supersedes"], line["data"]["metrics"]) == (earlier, {})
+
+
 async def test_an_outcome_that_changes_is_another_event(tmp_path, monkeypatch):
     async with offline_agent(tmp_path, monkeypatch) as service:
         await service.record_conversation_outcome("c", "completed", {"conversion_value": 10})

@@ -1,39 +1,18 @@
 """What is known of the sales of conversations at a moment: when it was learnt, and what is left of the money."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from ml_pipeline.jobs import ingest_events
-from tests.integration.events import Event, after, append, label, outcome, rows, turn
-
-# A replay carries its source's time: there, what happens is learnt as it happens.
-REPLAYED = "simulated"
-CALL = after(0)
-
-
-def day(number: float) -> datetime:
-    """Return a moment so many days after the call."""
-    return after(600, days=number)
-
-
-def replayed(event: Event) -> Event:
-    return event | {"source": REPLAYED}
-
-
-def ended(result: str = "completed", *, on: float = 0, name: str = "a", **told: Any) -> Event:
-    return replayed(outcome(name, result, at=day(on), **told))
-
-
-def said(labels: list[str], *, on: float, source: str = "crm", name: str = "a", **told: Any) -> Event:
-    return replayed(label(name, "conversion", labels, source=source, at=day(on), **told))
+from tests.integration import ledger
+from tests.integration.events import Event, rows
+from tests.integration.ledger import CALL, call, day, ended, said
 
 
 def project(database, *events: Event) -> None:
-    append(database, [replayed(turn("a", 0, at=CALL)), *events])
-    ingest_events.run()
+    ledger.project(database, call(), *events)
 
 
 def sale(database, on: float | None = None) -> dict[str, Any]:
