@@ -1,12 +1,16 @@
 -- The rollup works on temporary tables that live as long as its transaction:
---   declared (metric, dimension)   what the catalogue declares; '' is the figure of all rows together
---   rolled_hours (hour)            the hours to make again
---   answers, scored                predictions of these hours, and those whose truth is known, per label
---   spoken, sales, dialogues       turns of these hours, and conversations that started in them
---   described, audiences           the slices of these conversations, and the few sets of slices that there are
+--   declared (metric, dimension)  what the catalogue declares; '' is the figure of all rows together
+--   rolled_hours (hour)           the hours to make again
+--   answers, spoken, sales        predictions and turns of these hours, and conversations that started in them
+--   described, audiences          the slices of their conversations, and the few sets of slices that there are
+--   cells, parts, cell_parts      answers that share hour, task, mode, version and slices are one cell; a part is one slice
+--                                 of an hour, task, mode and version
+--   placed                        answers by cell
+--   scored, judged                answers whose truth is known, per label; the same counted per cell, label and its source
+--   dialogues                     how the started conversations went
 -- sql/rollups/ turns them into metrics, one statement for all that one pass gives. A row counts in each of its slices: ''
--- and `dimension=value`, one dimension at a time; what has no value there is in no slice of it. Predictions are many, so
--- they are first counted per cell, in which all have the same slices.
+-- and `dimension=value`, one dimension at a time; what has no value there is in no slice of it.
+-- Cells and parts are numbers: grouping and sorting by five texts was most of the time that a day took.
 -- Sums are of whole numbers: a sum of floats depends on the order of its rows, and a backfill shall give the same figure to
 -- the last digit. So shares are counted in millionths of a millionth, and milliseconds in millionths.
 
@@ -51,8 +55,8 @@ GROUP BY date_trunc('day', hour, 'UTC');
 -- name: read_answers(tasks)!
 -- confidence: the highest probability; of a task with one label the probability of the likelier side.
 CREATE TEMPORARY TABLE answers ON COMMIT DROP AS
-SELECT row_number() OVER () AS answer, date_trunc('hour', p.at, 'UTC') AS hour, p.conversation_id, p.turn, p.task, p.mode,
-       p.version, p.latency_ms, p.context ->> 'phase' AS phase,
+SELECT row_number() OVER ()::integer AS answer, date_trunc('hour', p.at, 'UTC') AS hour, p.conversation_id, p.turn, p.task, p.mode,
+       p.version, p.latency_ms, coalesce(p.context ->> 'phase', '') AS phase,
        CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(said.top, 1 - said.top) ELSE said.top END AS confidence
 FROM rolled_days
 CROSS JOIN LATERAL (SELECT * FROM predictions AS p WHERE p.at >= low AND p.at < high OFFSET 0) AS p
@@ -108,14 +112,62 @@ CROSS JOIN LATERAL (
 -- name: list_audiences()!
 CREATE TEMPORARY TABLE audiences ON COMMIT DROP AS SELECT DISTINCT audience, slices FROM described;
 
+-- name: list_cells()!
+CREATE TEMPORARY TABLE cells ON COMMIT DROP AS
+SELECT row_number() OVER ()::integer AS cell, same.*,
+       slices || CASE WHEN phase = '' THEN '{}' ELSE ARRAY['phase=' || phase] END AS slices
+FROM (SELECT DISTINCT a.hour, a.task, a.mode, a.version, a.phase, d.audience
+      FROM answers AS a JOIN described AS d USING (conversation_id)) AS same
+JOIN audiences USING (audience);
+
+-- name: list_parts()!
+CREATE TEMPORARY TABLE parts ON COMMIT DROP AS
+SELECT row_number() OVER ()::integer AS part, one.*, split_part(slice, '=', 1) AS dimension
+FROM (SELECT DISTINCT hour, task, mode, version, slice FROM cells CROSS JOIN unnest(slices) AS slice) AS one;
+
+-- name: join_cells_with_parts()!
+CREATE TEMPORARY TABLE cell_parts ON COMMIT DROP AS
+SELECT c.cell, p.part, p.dimension
+FROM cells AS c
+CROSS JOIN unnest(c.slices) AS slice
+JOIN parts AS p USING (hour, task, mode, version, slice);
+
+-- name: place_answers()!
+CREATE TEMPORARY TABLE placed ON COMMIT DROP AS
+SELECT a.answer, c.cell, a.latency_ms, a.confidence
+FROM answers AS a
+JOIN described AS d USING (conversation_id)
+JOIN cells AS c USING (hour, task, mode, version, phase, audience);
+
 -- name: read_scored(tasks)!
 CREATE TEMPORARY TABLE scored ON COMMIT DROP AS
 SELECT a.answer, p.label, p.probability, p.is_predicted, p.is_true, p.label_source
 FROM rolled_days CROSS JOIN LATERAL labelled_predictions(low, high, :tasks) AS p
 JOIN answers AS a USING (conversation_id, turn, task, mode, version);
 
+-- name: judge()!
+-- loss: minus the logarithm of the probability given to what came true, which is kept a billionth away from 0, so that one
+-- sure mistake is finite.
+CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
+SELECT p.cell, s.label, s.label_source, count(*) AS n, count(*) FILTER (WHERE s.is_predicted = s.is_true) AS agreed,
+       count(*) FILTER (WHERE s.is_predicted) AS predicted, count(*) FILTER (WHERE s.is_true) AS came_true,
+       count(*) FILTER (WHERE s.is_predicted AND s.is_true) AS hits,
+       sum(round(error * error * 1e12)::bigint) AS squared_error,
+       sum(round(error * error * error * error * 1e12)::bigint) AS its_square,
+       sum(round(loss * 1e12)::bigint) AS loss, sum(round(loss * loss * 1e12)::bigint) AS squared_loss
+FROM (SELECT answer, label, label_source, is_predicted, is_true, probability - is_true::integer AS error,
+             -ln(greatest(CASE WHEN is_true THEN probability ELSE 1 - probability END, 1e-9)) AS loss
+      FROM scored
+      OFFSET 0) AS s
+JOIN placed AS p USING (answer)
+GROUP BY p.cell, s.label, s.label_source;
+
 -- name: weigh()!
-ANALYZE answers; ANALYZE scored; ANALYZE described; ANALYZE audiences;
+-- The planner takes a table it knows nothing of for larger than a day is.
+ANALYZE answers; ANALYZE described; ANALYZE cells; ANALYZE parts; ANALYZE cell_parts;
+
+-- name: weigh_scored()!
+ANALYZE placed; ANALYZE scored; ANALYZE judged;
 
 -- name: read_dialogues()!
 -- How the conversations that started in these hours went. agent_share: of the characters said. The first objection is that

@@ -1,27 +1,25 @@
 -- name: accuracy()!
 -- Answers whose labels are exactly the true ones; per label, answers that say this label rightly.
 INSERT INTO metric_rollups (hour, metric, task, mode, version, slice, value, n)
-WITH whole AS (
-    SELECT answer, min(label_source) AS label_source, bool_and(is_predicted = is_true) AS is_right
-    FROM scored
-    GROUP BY answer
-), cell AS MATERIALIZED (
-    SELECT a.hour, a.task, a.mode, a.version, w.label_source, a.phase, d.audience, count(*) AS n,
-           count(*) FILTER (WHERE w.is_right) AS rightly
-    FROM whole AS w JOIN answers AS a USING (answer) JOIN described AS d USING (conversation_id)
-    GROUP BY a.hour, a.task, a.mode, a.version, w.label_source, a.phase, d.audience
+WITH whole AS MATERIALIZED (
+    SELECT p.cell, one.label_source, count(*) AS n, count(*) FILTER (WHERE one.is_right) AS rightly
+    FROM (SELECT answer, min(label_source) AS label_source, bool_and(is_predicted = is_true) AS is_right
+          FROM scored
+          GROUP BY answer) AS one
+    JOIN placed AS p USING (answer)
+    GROUP BY p.cell, one.label_source
 ), counted AS (
     SELECT hour, task, mode, version, slice, sum(rightly) AS rightly, sum(n) AS n
-    FROM cell
-    JOIN audiences USING (audience)
-    CROSS JOIN unnest(slices || ARRAY['label_source=' || label_source, 'phase=' || phase]) AS slice
-    WHERE slice IS NOT NULL
+    FROM whole JOIN cell_parts USING (cell) JOIN parts USING (part)
     GROUP BY hour, task, mode, version, slice
     UNION ALL
-    SELECT a.hour, a.task, a.mode, a.version, 'label=' || s.label, count(*) FILTER (WHERE s.is_predicted = s.is_true),
-           count(*)
-    FROM scored AS s JOIN answers AS a USING (answer)
-    GROUP BY a.hour, a.task, a.mode, a.version, s.label
+    SELECT hour, task, mode, version, 'label_source=' || label_source, sum(rightly), sum(n)
+    FROM whole JOIN cells USING (cell)
+    GROUP BY hour, task, mode, version, label_source
+    UNION ALL
+    SELECT hour, task, mode, version, 'label=' || label, sum(agreed), sum(n)
+    FROM judged JOIN cells USING (cell)
+    GROUP BY hour, task, mode, version, label
 )
 SELECT hour, 'accuracy', task, mode, version, slice, rightly / n, n
 FROM counted

@@ -185,6 +185,48 @@ def test_late_truth_changes_the_hours_it_touches_as_a_full_rollup_would(database
     assert incremental == full
 
 
+WRITTEN = "SELECT xmin::text, ctid::text, * FROM metric_rollups ORDER BY hour, metric, task, mode, version, slice"
+
+
+def test_a_late_label_rewrites_the_hours_of_what_it_is_about_and_no_other(database):
+    append(database, sales_floor(conversations=12))
+    append(database, [turn("late", 1, at=after(hours=2)), turn("late", 3, at=after(hours=3))])
+    append(database, [prediction("late", 3, mode="detect", at=after(hours=3))])
+    ingest_events.run()
+    trust_all(database)
+    roll_up_metrics.run()
+    before = rows(database, WRITTEN)
+    append(database, [label("late", "objection", ["price"], number=3, at=after(hours=7))])
+    ingest_events.run()
+    trust_all(database)
+
+    counts = roll_up_metrics.run()
+
+    assert counts["hours"] == 2, "the hour it began in, the hour of its prediction; not the hour the label came in"
+    touched = {after(hours=2), after(hours=3)}
+    assert [row for row in rows(database, WRITTEN) if row["hour"] not in touched] == [
+        row for row in before if row["hour"] not in touched
+    ]
+    assert figures(database, hour=after(hours=3), task="objection", version="caller")["accuracy", ""][1] == 1
+
+
+@pytest.mark.parametrize("late", [turn("a", 3, "How much?", at=after(hours=1)), prediction("a", 3, at=after(hours=1))])
+def test_what_comes_in_a_later_hour_of_a_conversation_reopens_the_hour_it_began_in(database, late):
+    append(database, [turn("a", 0, "Hello.", role="assistant"), turn("a", 1), outcome("a")])
+    append(database, [prediction("a", 1, context={"phase": "greeting"})])
+    ingest_events.run()
+    trust_all(database)
+    roll_up_metrics.run()
+    before = figures(database, hour=after(0))
+    append(database, [late])
+    ingest_events.run()
+    trust_all(database)
+
+    roll_up_metrics.run()
+
+    assert figures(database, hour=after(0)) != before
+
+
 @pytest.mark.parametrize("bounds", [(after(0), None), (None, after(0)), ("2026-01-01T00:00:00", "2026-01-02T00:00:00")])
 def test_half_an_interval_or_one_without_a_zone_is_refused(bounds):
     with pytest.raises(ValueError, match="interval"):
