@@ -46,6 +46,11 @@ def read_batch(tx: Transaction, ids: str) -> Batch | None:
     return Batch(**found) if found["events"] else None
 
 
+def ensure_partitions(tx: Transaction) -> None:
+    """Make the day partitions that the batch's facts need."""
+    queries("events").ensure_partitions(tx)
+
+
 def count_faults(tx: Transaction) -> dict[str, int]:
     """Return how many events of the batch cannot be projected, by what is wrong with them."""
     return {row["fault"]: row["events"] for row in queries("events").count_faults(tx)}
@@ -59,7 +64,6 @@ def project(tx: Transaction, batch: Batch, sold_tiers: Sequence[str]) -> dict[st
     """
     named = queries("events")
     bounds = {"low": batch.low, "high": batch.high}
-    named.ensure_partitions(tx)
     named.record_unprojected(tx)
     named.drop_replaced(tx, **bounds)
     told = {f"currency_new.{row['currency']}": 1 for row in named.new_currencies(tx)}
@@ -83,13 +87,17 @@ def record_requests(tx: Transaction) -> int:
 
 def announce(tx: Transaction) -> int:
     """Name every hour the batch changed to every consumer and reopen its verdict; return how many hours."""
+    queries("events").touch_logged(tx, telling=list(TELLING_EVENTS))
+    return name_hours(tx)
+
+
+def name_hours(tx: Transaction) -> int:
+    """Name the hours of all rows in ``touched``, and those they reach; return how many hours."""
     named = queries("events")
-    named.touch_logged(tx, telling=list(TELLING_EVENTS))
     named.gather_reached(tx)
     span = named.reached_span(tx)
     if span["low"] is not None:
         named.touch_reached(tx, low=span["low"], high=span["high"])
-    named.touch_started(tx)
     named.record_changed_hours(tx)
     reopened: int = named.reopen_hours(tx)
     return reopened

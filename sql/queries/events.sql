@@ -511,13 +511,6 @@ WHERE r.is_described
 UNION ALL
 SELECT 'conversations', conversation_id, started_at FROM reached;
 
--- name: touch_started()!
--- How a conversation goes on is counted in the hour it started in.
-INSERT INTO touched
-SELECT DISTINCT 'conversations', c.conversation_id, c.started_at
-FROM touched AS t JOIN conversations AS c USING (conversation_id)
-WHERE t.table_name IN ('turns', 'predictions') AND date_trunc('hour', t.at, 'UTC') <> date_trunc('hour', c.started_at, 'UTC');
-
 -- name: record_changed_hours()!
 INSERT INTO changed_hours (consumer, table_name, hour)
 SELECT consumer, table_name, hour

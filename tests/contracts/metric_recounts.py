@@ -101,8 +101,9 @@ def of_judged(facts: Facts, measure: Callable[[Row], float | None]) -> Found:
     values = defaultdict[Key, list[float]](list)
     for row, keys in judged(facts):
         measured = measure(row)
-        for key in keys if measured is not None else ():
-            values[key].append(measured)
+        if measured is not None:
+            for key in keys:
+                values[key].append(measured)
     return means(values)
 
 
