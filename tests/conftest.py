@@ -5,6 +5,7 @@ import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
@@ -71,19 +72,59 @@ class Database:
 
 @pytest.fixture
 def database(cluster: Postgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Database]:
-    """A fresh database per test; the process's settings point at it, and at a spool and a cache of its own."""
-    fresh = Database(cluster, f"test_{uuid.uuid4().hex[:12]}")
-    run_as_owner(cluster.dsn(), f"CREATE DATABASE {fresh.name} TEMPLATE template_pipeline STRATEGY wal_log")
-    monkeypatch.setenv("ML_PIPELINE_JOBS_DSN", fresh.jobs_dsn)
-    monkeypatch.setenv("ML_PIPELINE_CAPTURE_DSN", fresh.capture_dsn)
-    monkeypatch.setenv("ML_PIPELINE_SPOOL", str(tmp_path / "spool"))
-    monkeypatch.setenv("ML_PIPELINE_CACHE", str(tmp_path / "cache"))
-    yield fresh
+    """A fresh database per test; the process's settings point at it, and at folders of its own."""
+    with made_database(cluster) as fresh:
+        point_settings_at(fresh, monkeypatch, tmp_path)
+        yield fresh
+
+
+@pytest.fixture(scope="module")
+def kept_database(cluster: Postgres) -> Iterator[Database]:
+    with made_database(cluster) as kept:
+        yield kept
+
+
+@pytest.fixture
+def emptied_database(kept_database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Database:
+    """One database for all tests of a module, emptied before each: for many short tests, as making one takes longer."""
+    run_as_owner(kept_database.owner_dsn, EMPTY)
+    point_settings_at(kept_database, monkeypatch, tmp_path)
+    return kept_database
+
+
+EMPTY = """
+DO $$
+DECLARE
+    each regclass;
+BEGIN
+    SET LOCAL session_replication_role = replica;  -- in any order, whatever refers to whatever
+    FOR each IN SELECT oid FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+                  AND relname NOT IN ('alembic_version', 'fact_consumers', 'log_limits') LOOP
+        EXECUTE format('DELETE FROM %s', each);
+    END LOOP;
+END $$
+"""
+
+
+@contextmanager
+def made_database(cluster: Postgres) -> Iterator[Database]:
     from ml_pipeline.database.engine import engine
 
+    fresh = Database(cluster, f"test_{uuid.uuid4().hex[:12]}")
+    run_as_owner(cluster.dsn(), f"CREATE DATABASE {fresh.name} TEMPLATE template_pipeline STRATEGY wal_log")
+    yield fresh
     for dsn in (fresh.jobs_dsn, fresh.capture_dsn, fresh.owner_dsn, fresh.dashboards_dsn):
         engine(dsn).dispose()
     run_as_owner(cluster.dsn(), f"DROP DATABASE {fresh.name} WITH (FORCE)")
+
+
+def point_settings_at(database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ML_PIPELINE_JOBS_DSN", database.jobs_dsn)
+    monkeypatch.setenv("ML_PIPELINE_CAPTURE_DSN", database.capture_dsn)
+    monkeypatch.setenv("ML_PIPELINE_SPOOL", str(tmp_path / "spool"))
+    monkeypatch.setenv("ML_PIPELINE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ML_PIPELINE_DATA_DOCS", str(tmp_path / "data_docs"))
 
 
 @pytest.fixture

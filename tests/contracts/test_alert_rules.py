@@ -21,6 +21,12 @@ RULES = read_rules().rules
 
 every_rule = pytest.mark.parametrize("name", RULES)
 
+
+@pytest.fixture
+def database(emptied_database):
+    return emptied_database
+
+
 OPEN = "SELECT * FROM alerts WHERE rule = %(rule)s AND resolved_at IS NULL"
 
 

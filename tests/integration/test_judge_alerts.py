@@ -21,6 +21,11 @@ RULE = "error_rate_high"
 
 
 @pytest.fixture
+def database(emptied_database):
+    return emptied_database
+
+
+@pytest.fixture
 def own_rules(monkeypatch: pytest.MonkeyPatch):
     """Return a function that puts rules into the settings."""
 
@@ -181,9 +186,12 @@ def test_a_rule_that_was_mended_or_taken_out_is_no_alert_any_more(database, own_
 
 def test_a_rule_that_postgres_will_not_answer_is_an_alert_and_stops_no_other(database):
     CASES[RULE].fires(database)
-    rows(database, "DROP TABLE unprojected_events")
+    rows(database, "ALTER TABLE unprojected_events RENAME TO elsewhere")
 
-    judge()
+    try:
+        judge()
+    finally:
+        rows(database, "ALTER TABLE elsewhere RENAME TO unprojected_events")
 
     (alert,) = of(database, UNREADABLE.name)
     assert alert["subject"] == "unprojectable_share_high"
