@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One-sided error of one gate."""
     gate_min_positives: int = 50
     train_on_derived_labels: bool = False
-    """Whether models learn from labels that the act tagger derived, too; none is ever calibrated on or judged by them."""
+    """Whether models learn from labels that the act tagger derived too; none is ever judged by them."""
     tasks: tuple[Task, ...] = DEFAULT_TASKS
     alert_rules: tuple[dict[str, Any], ...] = ()
     """Alert rules of the operator's own, and fields that replace those of a shipped one of the same name; see
