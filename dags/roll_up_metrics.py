@@ -42,13 +42,27 @@ def roll_up_metrics() -> None:
         asked = params or {}
         return job.run(asked.get("start") or data_interval_start, asked.get("end") or data_interval_end)
 
+    @task
+    def find_trends() -> dict[str, int]:
+        from ml_pipeline.jobs import roll_up_metrics as job
+
+        return job.find_trends()
+
+    @task
+    def mature_rates(
+        params: dict[str, str | None] | None = None, data_interval_end: datetime | None = None
+    ) -> dict[str, int]:
+        from ml_pipeline.jobs import roll_up_metrics as job
+
+        return job.mature_rates((params or {}).get("end") or data_interval_end)
+
     @task(trigger_rule="all_done")
     def judge_alerts() -> dict[str, int]:
         from ml_pipeline.jobs import roll_up_metrics as job
 
         return job.judge_alerts()
 
-    roll_up() >> judge_alerts()
+    roll_up() >> mature_rates() >> find_trends() >> judge_alerts()
 
 
 roll_up_metrics()

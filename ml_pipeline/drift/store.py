@@ -19,8 +19,9 @@ from ml_pipeline.drift.subjects import (
     performance_observations,
     prediction_observations,
 )
-from ml_pipeline.drift.verdicts import Check
+from ml_pipeline.drift.verdicts import NO_SEVERITY, Check
 from ml_pipeline.drift.windows import WIDTHS, due_windows, training_reference
+from ml_pipeline.metrics.maturity.delay_findings import DelayFinding
 from ml_pipeline.metrics.truth import task_definitions
 from ml_pipeline.vocabulary.interval import Interval
 from ml_pipeline.vocabulary.tasks import Task
@@ -29,6 +30,8 @@ MAX_CONVERSATIONS = 5_000
 """Conversations read per window: 5,000 against 5,000 show a shift of .1 standard deviations, a third of the floor."""
 
 
+DELAY = "delay"
+"""Kind of the checks of the delay of sales, which are judged in their own room."""
 NOT_ENOUGH_DATA = "not_enough_data"
 """Stands where a test's name would, when there was none."""
 
@@ -122,6 +125,34 @@ def replace(tx: Transaction, samples: Samples, checks: Sequence[Check]) -> None:
     window, references = samples.recent.interval, samples.references()
     queries("drift").forget(tx, window_end=window.end)
     queries("drift").record(tx, [_row(check, window, references[check.subject.kind]) for check in checks])
+
+
+def replace_delays(tx: Transaction, window: Interval, reference: Interval, findings: Sequence[DelayFinding]) -> None:
+    """Record what was found of the delay of sales as of the window's end, in place of what was there."""
+    queries("drift").forget_delays(tx, window_end=window.end)
+    queries("drift").record(tx, [_delay_row(finding, window, reference) for finding in findings])
+
+
+def _delay_row(finding: DelayFinding, window: Interval, reference: Interval) -> dict[str, Any]:
+    change = finding.change
+    evidence: dict[str, Any] = {"slice": finding.slice_name, "reference_end": reference.end.isoformat()}
+    if change:
+        evidence |= {"recent_sales": change.sales, "effect": change.factor, "effect_unit": "times as long"}
+    return {
+        "window_start": window.start,
+        "window_end": window.end,
+        "reference_start": reference.start,
+        "kind": DELAY,
+        "subject": "delay of sales" + (f", {finding.slice_name}" if finding.slice_name else ""),
+        "psi": None,
+        "test": "truncated_delays" if change else NOT_ENOUGH_DATA,
+        "statistic": change.statistic if change else None,
+        "p_value": change.p_value if change else None,
+        "has_drifted": finding.severity is not None,
+        "severity": finding.severity or NO_SEVERITY,
+        "headline": finding.headline,
+        "evidence": json.dumps(evidence),
+    }
 
 
 def _row(check: Check, window: Interval, reference: Interval) -> dict[str, Any]:

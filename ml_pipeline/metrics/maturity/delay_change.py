@@ -83,7 +83,7 @@ def _pull(known: Floats) -> Floats:
     upto = known * longer
     moved = np.concatenate([[0.0], np.cumsum(np.diff(longer) * middle)])
     pull = np.divide(moved, upto, out=np.full_like(upto, 0.5), where=upto > 0) - 0.5
-    return np.maximum(pull, 0.0)
+    return np.asarray(np.maximum(pull, 0.0))
 
 
 def _factor(recent: RecentSales, weight: Floats, known: Floats) -> float:

@@ -45,7 +45,7 @@ def read_sales(tx: Transaction, as_of: datetime, terms: Terms) -> None:
     queries("maturity").read_sales(
         tx,
         as_of=as_of,
-        start=min(terms.refund_reference(as_of).start, terms.windows(as_of)[-1].start),
+        start=terms.oldest(as_of),
         attribution_hours=terms.attribution_hours,
         refund_hours=terms.refund_hours,
         min_conversations=MIN_CONVERSATIONS,

@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from ml_pipeline.vocabulary.interval import Interval
 
 WEEK = timedelta(days=7)
+RECENT = 2 * WEEK
+"""The least that is compared: fewer days say too little of how days vary."""
 LAST = (WEEK, 4 * WEEK)
 """Widths of the windows that end now."""
 
@@ -32,16 +34,25 @@ class Terms:
 
     def reference(self, as_of: datetime) -> Interval:
         """Return the mature history: its last conversation is as old as the attribution window."""
-        end = as_of - timedelta(days=self.attribution_days)
-        return Interval(end - self.reference_weeks * WEEK, end)
+        return self._history(as_of - timedelta(days=self.attribution_days))
 
     def refund_reference(self, as_of: datetime) -> Interval:
         """Return the history whose sales are all beyond their refund window."""
         return self.reference(as_of - timedelta(days=self.refund_days))
 
-    def immature(self, as_of: datetime) -> Interval:
-        """Return when conversations started that are not mature."""
-        return Interval(as_of - timedelta(days=self.attribution_days), as_of)
+    def compared(self, as_of: datetime) -> tuple[Interval, Interval]:
+        """Return the recent conversations whose delay is compared, those not mature, and the history before them."""
+        recent = Interval(as_of - max(timedelta(days=self.attribution_days), RECENT), as_of)
+        return recent, self._history(recent.start)
+
+    def oldest(self, as_of: datetime) -> datetime:
+        """Return the start of all that is looked at."""
+        return min(
+            self.refund_reference(as_of).start, self.compared(as_of)[1].start, *(w.start for w in self.windows(as_of))
+        )
+
+    def _history(self, end: datetime) -> Interval:
+        return Interval(end - self.reference_weeks * WEEK, end)
 
     def windows(self, as_of: datetime) -> tuple[Interval, ...]:
         """Return the last 7 and 28 days, and every week from Monday until a week after both its windows have closed.
