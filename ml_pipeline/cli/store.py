@@ -71,3 +71,25 @@ def count_rejected(tx: Transaction, since: datetime, reason: str | None) -> list
 def list_rejected(tx: Transaction, since: datetime, reason: str | None, limit: int) -> list[Row]:
     """Return the latest: seen_at, refused_by, reason, event_id, event_type; of the door also writer and sequence."""
     return [dict(row) for row in queries("rejected").list_rejected(tx, since=since, reason=reason, limit=limit)]
+
+
+def truths_told(tx: Transaction, conversation_id: str, as_of: datetime | None) -> list[Row]:
+    """Return what was told of a conversation by ``as_of``, in the order it was learnt; all of it where that is None."""
+    rows = queries("outcomes").told(tx, conversation_id=conversation_id, as_of=as_of or "infinity")
+    return [dict(row) for row in rows]
+
+
+def sale_of(tx: Transaction, conversation_id: str, as_of: datetime | None) -> Row | None:
+    """Return a conversation and what was known of its sale at ``as_of``; None where there is no conversation."""
+    found = queries("outcomes").sale(tx, conversation_id=conversation_id, as_of=as_of or "infinity")
+    return dict(found) if found else None
+
+
+def count_unmatched(tx: Transaction, expired_before: datetime) -> list[Row]:
+    """Return how many truths lack their conversation: kind, source, is_expired, truths, oldest."""
+    return [dict(row) for row in queries("outcomes").count_unmatched(tx, expired_before=expired_before)]
+
+
+def list_unmatched(tx: Transaction, expired_before: datetime, limit: int) -> list[Row]:
+    """Return the truths that wait for their conversation, the longest first."""
+    return [dict(row) for row in queries("outcomes").list_unmatched(tx, expired_before=expired_before, limit=limit)]
