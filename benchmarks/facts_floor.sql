@@ -173,10 +173,10 @@ FROM line
 WHERE event_type = 'assignment';
 
 -- name: fill_acts()!
-INSERT INTO acts (conversation_id, turn, act, at, source, probability, tagger, event_id)
+INSERT INTO acts (conversation_id, turn, act, at, source, probability, tagger, event_id, turn_event_id)
 SELECT conversation_id, (data ->> 'turn')::integer,
        (ARRAY['objection_price', 'need_roi', 'price_question', 'agreement', 'hesitation'])[1 + floor(random() * 5)::integer],
-       at, 'model', 0.8, 'acts/1', id
+       at, 'model', 0.8, 'acts/1', id, id
 FROM line
 WHERE event_type = 'turn' AND data ->> 'role' = 'user' AND random() < 0.3;
 

@@ -59,9 +59,9 @@ class Mean:
 
 @dataclass(frozen=True, slots=True)
 class MeanOverAll:
-    """As ``Mean``, but an hour that has no row of a currency counts with 0.
+    """As ``Mean``, but an hour that has no row of a currency, or of a label source, counts there with 0.
 
-    n is that of the rows ``currency=`` (and what follows a comma in the slice): every hour with conversations has them.
+    n is of all there was, the same in each row of an hour that differs in this value only.
     """
 
 

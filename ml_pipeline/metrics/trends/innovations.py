@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_pipeline.metrics.trends.recursive_residuals import Floats
+from ml_pipeline.metrics.trends.recursive_residuals import Floats, Values
 
 DELAY = 14
 """Days. What is newer says nothing of how days follow each other, or a change of level would pass for it."""
@@ -11,7 +11,7 @@ EXPECTED, WORTH = 0.2, 14
 MOST = 0.8
 
 
-def innovations(residuals: Sequence[float] | Floats, follows: Sequence[bool]) -> Floats:
+def innovations(residuals: Values, follows: Sequence[bool]) -> Floats:
     """Return what is new in each residual beside the one of the day before; nan stays nan.
 
     ``follows``: whether the day before is the one that stands before. A day passes part of how it was on to the next,

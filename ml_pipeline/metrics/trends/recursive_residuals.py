@@ -4,12 +4,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Values = Sequence[float] | Floats
 
 DIFFUSE = 1e10
 """Variance of what nothing is known of, in units of the noise."""
 
 
-def recursive_residuals(values: Sequence[float], design: Floats, weights: Sequence[float]) -> Floats:
+def recursive_residuals(values: Values, design: Floats, weights: Values) -> Floats:
     """Return how far each value lies from what the values before it foretell, in units of one common noise.
 
     The model is ``values = design @ unknown + noise``, the variance of a value that of the noise over its weight. If it

@@ -7,9 +7,11 @@ from ml_pipeline.metrics.trends.series import Day
 def even_scale(day: Day, unit: Unit) -> float:
     """Return the value of a day on a scale where days vary alike, whatever their level.
 
-    Shares by the arcsine of their root, with Anscombe's (1948) correction for few calls: The transformation of Poisson,
-    binomial and negative-binomial data. Times and counts by their logarithm, money by its root; the others as they are.
+    Times and counts by their logarithm, money by its root, others as they are; shares by the arcsine of their root.
 
+    Anscombe (1948): The transformation of Poisson, binomial and negative-binomial data.
+
+    >>> from datetime import datetime
     >>> even_scale(Day(datetime(2026, 1, 5), 0.25, 10_000), Unit.SHARE).__round__(3)
     0.524
     """

@@ -1,15 +1,13 @@
-from collections.abc import Sequence
-
 import numpy as np
 from scipy.stats import norm, t
 
-from ml_pipeline.metrics.trends.recursive_residuals import Floats
+from ml_pipeline.metrics.trends.recursive_residuals import Floats, Values
 
 SURE = 3.0
 """No single day counts for more standard deviations than this, however far out it lies."""
 
 
-def self_starting_scores(residuals: Sequence[float] | Floats, size: float) -> Floats:
+def self_starting_scores(residuals: Values, size: float) -> Floats:
     """Return residuals as standard normal scores, each in the spread of those before it; nan stays nan.
 
     Independent normal residuals of any variance become independent standard normal scores, cut off at ``SURE``: no

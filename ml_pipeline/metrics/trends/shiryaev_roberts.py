@@ -2,13 +2,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ml_pipeline.metrics.trends.recursive_residuals import Floats
+from ml_pipeline.metrics.trends.recursive_residuals import Values
 
 SIZES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
 """Shifts that are looked for, in standard deviations of a day."""
 
 
-def first_alarm(scores: Sequence[float] | Floats, budget: Sequence[float]) -> int | None:
+def first_alarm(scores: Values, budget: Sequence[float]) -> int | None:
     """Return the first day by which a shift of the scores is proven, else None.
 
     ``budget``: how many false alarms each day may cost. With independent standard normal scores, and starting anew

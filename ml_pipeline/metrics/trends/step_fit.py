@@ -1,11 +1,9 @@
-from collections.abc import Sequence
-
 import numpy as np
 
-from ml_pipeline.metrics.trends.recursive_residuals import Floats
+from ml_pipeline.metrics.trends.recursive_residuals import Floats, Values
 
 
-def step_day(values: Sequence[float], design: Floats, weights: Sequence[float], since: int) -> int:
+def step_day(values: Values, design: Floats, weights: Values, since: int) -> int:
     """Return from which day on a step explains the values best, by least squares; not before the day ``since``.
 
     The model is that of ``recursive_residuals`` with one step more; with normal noise this is the likeliest day.
