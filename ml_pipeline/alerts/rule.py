@@ -15,6 +15,8 @@ Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9_]{0,59}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 Hours = Annotated[int, msgspec.Meta(ge=1, le=24 * 35)]
 Times = Annotated[int, msgspec.Meta(ge=1, le=168)]
+# Bounded, so that neither nan nor inf passes: with either, a rule would be silent for ever.
+Figure = Annotated[float, msgspec.Meta(gt=-1e15, lt=1e15)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 

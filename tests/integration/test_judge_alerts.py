@@ -2,6 +2,7 @@
 
 import json
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 
 from ml_pipeline.alerts.rulebook import UNREADABLE
 from ml_pipeline.cli import app
+from ml_pipeline.database.named_sql import queries
 from ml_pipeline.jobs import roll_up_metrics
 from ml_pipeline.settings import load_settings
 from tests.contracts.alert_cases import CASES, NOW, batch_waits, conversations, hourly, traffic
-from tests.integration.events import rows
+from tests.integration.events import after, rows
 
 ALERTS = "SELECT * FROM alerts ORDER BY opened_at, rule, subject"
 RULE = "error_rate_high"
@@ -245,6 +247,39 @@ def test_a_selector_picks_subjects_and_a_wildcard_is_no_pattern_of_sql(database,
     assert len(of(database, "all_of_them")) == 3
 
 
+def scanned(database: Any, statement: str, table: str, **bounds: Any) -> set[str]:
+    """Return the partitions of ``table`` that a statement of the rules opens."""
+    plan = rows(database, f"EXPLAIN (ANALYZE, FORMAT JSON) {getattr(queries('alerts'), statement).sql}", **bounds)
+
+    def walk(node: dict[str, Any]) -> Iterator[str]:
+        if node["Actual Loops"] and str(node.get("Relation Name", "")).startswith(table):
+            yield node["Relation Name"]
+        for child in node.get("Plans", ()):
+            yield from walk(child)
+
+    return set(walk(plan[0]["QUERY PLAN"][0]["Plan"]))
+
+
+@pytest.mark.parametrize("measure", ["rejected_share", "unprojectable_share", "fallback_share"])
+def test_a_measure_opens_only_the_days_of_its_window(database, measure):
+    for day in range(20):
+        rows(database, "SELECT ensure_day_partition('ml_tracking_events', %(day)s)", day=after(days=day - 10).date())
+
+    opened = scanned(database, f"measure_{measure}", "ml_tracking_events", start=NOW - timedelta(hours=6), end=NOW)
+
+    assert opened == {f"ml_tracking_events_{NOW:%Y%m%d}"}
+
+
+def test_what_is_absent_is_looked_for_in_the_days_around_five_windows_only(database):
+    CASES["predictions_absent"].fires(database)
+    for day in range(40):
+        rows(database, "SELECT ensure_day_partition('predictions', %(day)s)", day=after(days=day - 30).date())
+
+    opened = scanned(database, "absent_predicted_conversations", "predictions", start=NOW - timedelta(hours=3), end=NOW)
+
+    assert 5 <= len(opened) <= 15
+
+
 def test_somebody_acknowledges_an_alert_once_and_it_stays_open(database):
     batch_waits(45)(database)
     judge()
@@ -285,6 +320,7 @@ def test_what_is_resolved_or_unknown_cannot_be_acknowledged(database):
     judge()
     rows(database, "DELETE FROM log_ledger")
     judge(1)
+    judge(2)
     (alert,) = of(database, "ingest_lag")
 
     said = [

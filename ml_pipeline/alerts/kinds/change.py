@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from ml_pipeline.alerts.kinds.threshold import check_clear_bound
+from ml_pipeline.alerts.kinds.threshold import check_clear_bound, check_share
 from ml_pipeline.alerts.rule import MetricRule
 from ml_pipeline.alerts.sample import Sample, difference
 from ml_pipeline.alerts.verdict import Direction, State, Verdict, place
@@ -15,7 +15,7 @@ from ml_pipeline.vocabulary.interval import Interval
 MATURED_HOURS = 168
 """The window of which there are matured rates."""
 
-Effect = Annotated[float, msgspec.Meta(gt=0)]
+Effect = Annotated[float, msgspec.Meta(gt=0, lt=1e15)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Change(MetricRule, frozen=True, kw_only=True, tag="change"):
                 f"is_matured = true: there are matured rates of metric = 'conversion_rate' with window_hours = "
                 f"{MATURED_HOURS}, not of {self.metric!r} with {self.window_hours}"
             )
+        if self.is_share and not self.is_relative:
+            check_share(self.metric, self.bound)
         check_clear_bound("above", self.bound, self.clear_bound)
 
     def judge(self, reading: Reading) -> Verdict:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from ml_pipeline.alerts.kinds.threshold import check_clear_bound
+from ml_pipeline.alerts.kinds.threshold import check_clear_bound, check_share
 from ml_pipeline.alerts.rule import Rule
 from ml_pipeline.alerts.sample import Sample
 from ml_pipeline.alerts.verdict import State, Verdict, place
@@ -58,11 +58,13 @@ class Quality(Rule, frozen=True, kw_only=True, tag="quality"):
     """
 
     measure: Measure
-    bound: Annotated[float, msgspec.Meta(ge=0)]
-    clear_bound: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    bound: Annotated[float, msgspec.Meta(ge=0, lt=1e15)]
+    clear_bound: Annotated[float, msgspec.Meta(ge=0, lt=1e15)] | None = None
     min_n: Annotated[int, msgspec.Meta(ge=1)] = 200
 
     def __post_init__(self) -> None:
+        if self.is_share:
+            check_share(self.measure, self.bound)
         check_clear_bound("above", self.bound, self.clear_bound)
 
     @property

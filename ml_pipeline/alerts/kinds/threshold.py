@@ -2,7 +2,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ml_pipeline.alerts.rule import MetricRule
+from ml_pipeline.alerts.rule import Figure, MetricRule
 from ml_pipeline.alerts.sample import Sample
 from ml_pipeline.alerts.verdict import Direction, State, Verdict, place
 from ml_pipeline.alerts.wording import amount, figure_of, span
@@ -27,11 +27,13 @@ class Threshold(MetricRule, frozen=True, kw_only=True, tag="threshold"):
     """
 
     direction: Direction
-    bound: float
-    clear_bound: float | None = None
+    bound: Figure
+    clear_bound: Figure | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.is_share:
+            check_share(self.metric, self.bound)
         check_clear_bound(self.direction, self.bound, self.clear_bound)
 
     def judge(self, reading: Reading) -> Verdict:
@@ -49,6 +51,16 @@ class Threshold(MetricRule, frozen=True, kw_only=True, tag="threshold"):
             f"{self.direction} {amount(self.bound, unit)} (n = {sample.n:,}).",
             {**reading.evidence, "low": low, "high": high},
         )
+
+
+def check_share(of: str, bound: float) -> None:
+    """Refuse a bound that no share reaches: 5 for 5 %.
+
+    Raises:
+        ValueError: if it is not from 0 to 1.
+    """
+    if not 0 <= bound <= 1:
+        raise ValueError(f"bound = {bound}: {of} is a share, from 0 to 1")
 
 
 def check_clear_bound(direction: Direction, bound: float, clear_bound: float | None) -> None:
