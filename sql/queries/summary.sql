@@ -67,15 +67,17 @@ ORDER BY has_drifted DESC, p_value;
 
 -- name: metrics()
 -- Each metric over all hours: shares and scores as their mean weighted by rows; percentiles and counts per hour, which
--- have no mean, as the middle hour. Revenue comes per currency.
+-- have no mean, as the middle hour. Money comes per currency: hours without a row of one count there with 0, and the row
+-- without a currency is in all hours.
 SELECT metric || CASE WHEN slice = '' THEN '' ELSE ' ' || slice END AS metric, task, version,
-       CASE WHEN metric LIKE 'latency\_p%%' OR metric LIKE '%%\_per\_hour'
-            THEN percentile_cont(0.5) WITHIN GROUP (ORDER BY value)
-            ELSE sum(value * n) / nullif(sum(n), 0) END AS value,
-       sum(n)::bigint AS n
-FROM metric_rollups
-WHERE value IS NOT NULL AND (slice = '' OR slice LIKE 'currency=%%')
-GROUP BY metric, slice, task, version
+       CASE WHEN metric LIKE 'latency\_p%%' OR metric LIKE '%%\_per\_hour' THEN middle ELSE total / nullif(n, 0) END AS value, n
+FROM (SELECT metric, slice, task, version, sum(value * n) AS total,
+             percentile_cont(0.5) WITHIN GROUP (ORDER BY value) AS middle,
+             (max(sum(n)) OVER (PARTITION BY metric, task, version))::bigint AS n
+      FROM metric_rollups
+      WHERE slice = '' OR slice LIKE 'currency=%%' AND slice NOT LIKE '%%,%%'
+      GROUP BY metric, slice, task, version) AS merged
+WHERE slice <> 'currency=' OR total <> 0
 ORDER BY metric, task, version;
 
 -- name: served(source, since)

@@ -66,6 +66,7 @@ def _truths(name: str, index: int, start: float, chance: random.Random) -> Itera
             for task, labels in (("objection", ("price", "trust")), ("needs", ("roi", "support"))):
                 held = [each for each in labels if chance.random() < 0.3]
                 yield label(name, task, held, number=number, source=teller, at=after(start + 3000 + number))
+        yield label(name, "needs", ["features"], number=3, source="derived", at=after(start + 3100))
     if index % 7:
         result = chance.choice(OUTCOMES)
         price = {"conversion_value": chance.choice([90, 250]), "currency": chance.choice(["USD", "EUR"])}

@@ -29,6 +29,7 @@ FACTS = (
     "acts",
     "current_labels",
     "current_outcomes",
+    "label_conflicts",
 )
 
 
@@ -269,6 +270,21 @@ def turns_to_objection(facts: Facts) -> Found:
     return means(values)
 
 
+def conflict_rate(facts: Facts) -> Found:
+    started = {sale["conversation_id"]: hour_of(sale["started_at"]) for sale in facts.sales}
+    held = [started[row["conversation_id"]] for row in facts.tables["current_labels"]]
+    contradicted = {
+        (started[row["conversation_id"]], part, row["conversation_id"], row["task"], row["turn"])
+        for row in facts.tables["label_conflicts"]
+        for part in ("", f"label_source={row['source']}")
+    }
+    told = {(hour, "") for hour in held} | {each[:2] for each in contradicted}
+    return {
+        whole(hour, part): (sum(each[:2] == (hour, part) for each in contradicted) / held.count(hour), held.count(hour))
+        for hour, part in told
+    }
+
+
 RECOUNTS: dict[str, Callable[[Facts], Found]] = {
     "accuracy": accuracy,
     "precision": lambda facts: of_judged(facts, lambda row: float(row["is_true"]) if row["is_predicted"] else None),
@@ -278,6 +294,7 @@ RECOUNTS: dict[str, Callable[[Facts], Found]] = {
     "log_loss": lambda facts: of_judged(facts, loss),
     "calibration_gap": calibration_gap,
     "label_source_share": label_source_share,
+    "conflict_rate": conflict_rate,
     "confidence": lambda facts: means(of_answers(facts, confidence)),
     "latency_mean": lambda facts: means(of_answers(facts, lambda row: row["latency_ms"])),
     "latency_p50": lambda facts: percentile(facts, 50),

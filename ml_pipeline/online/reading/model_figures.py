@@ -1,6 +1,6 @@
 """The shapes in which figures of models and metrics are told; nothing is computed here but sums."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from ml_pipeline.online.session import Row
 
 DEFAULT_HOURS = 24.0
 TREND_HOURS = 168.0
+MONEY = ("revenue", "net_revenue")
+"""Metrics that have a figure per currency, and none over all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +91,25 @@ def aggregated_metrics(
     """Return the figures of the timeframe: means over ``n``.
 
     ``metrics``: those of no model, {metric: {value, n}}: conversion_rate, satisfaction, error_rate, … ;
-    ``revenue``: per conversation, {currency: {value, n}}; ``models``: {task: its ``model_figures``}.
+    ``revenue`` and, after refunds, ``net_revenue``: per conversation, {currency: {value, n}}; ``models``: {task: its
+    ``model_figures``}.
     """
     general = [row for row in totals if not row["task"]]
     tasks = sorted({row["task"] for row in totals if row["task"]})
     return {
         "timeframe_hours": hours,
         "metrics": {
-            row["metric"]: {"value": row["value"], "n": row["n"]} for row in general if row["metric"] != "revenue"
+            row["metric"]: {"value": row["value"], "n": row["n"]} for row in general if row["metric"] not in MONEY
         },
-        "revenue": {
-            row["currency"]: {"value": row["value"], "n": row["n"]} for row in general if row["metric"] == "revenue"
-        },
+        **{name: _by_currency(row for row in general if row["metric"] == name) for name in MONEY},
         "models": model_comparison(hours, dict(zip(tasks, tasks, strict=True)), totals=totals, serving=serving)[
             "models"
         ],
     }
+
+
+def _by_currency(figures: Iterable[Row]) -> dict[str, Any]:
+    return {row["currency"]: {"value": row["value"], "n": row["n"]} for row in figures}
 
 
 def metric_trend(
