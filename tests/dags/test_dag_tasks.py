@@ -63,6 +63,17 @@ def test_every_task_that_has_a_job_calls_it_once(dag_file, monkeypatch):
     assert all(calls[task_id] == ("ml_pipeline.jobs" in inspect.getsource(functions[task_id])) for task_id in calls)
 
 
+def test_a_task_that_runs_whatever_failed_hides_no_failure(dag_file):
+    """The last tasks of a run alone decide whether it is green: one of them needs what it and its like follow."""
+    dag = loaded(dag_file)
+
+    for task in (each for each in dag.tasks if each.trigger_rule != "all_success"):
+        followers = [dag.get_task(task_id) for task_id in task.downstream_task_ids]
+        assert any(
+            each.trigger_rule == "all_success" and task.upstream_task_ids < each.upstream_task_ids for each in followers
+        ), task.task_id
+
+
 @pytest.mark.parametrize("dag_id", ["analyze_feedback", "check_drift"])
 def test_the_run_shows_what_the_job_counted(dag_id, monkeypatch):
     from tests.dags.conftest import DAGS
