@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries, rollups
@@ -48,6 +50,11 @@ def roll_up(tx: Transaction, tasks: Sequence[Task]) -> int:
     named.read_dialogues(tx)
     named.forget(tx)
     return sum(getattr(rollups(), name)(tx) for name in dict.fromkeys(metric.rollup for metric in METRICS.values()))
+
+
+def days_of(tx: Transaction, metric: str, since: datetime, part: str) -> list[dict[str, Any]]:
+    """Return one slice of a metric by day, task and version, from the day of ``since`` on."""
+    return [dict(row) for row in queries("metrics").days_of(tx, metric=metric, since=since, slice=part)]
 
 
 def _declarations() -> str:

@@ -215,3 +215,9 @@ CROSS JOIN LATERAL (
 
 -- name: forget()!
 DELETE FROM metric_rollups WHERE hour IN (SELECT hour FROM rolled_hours);
+
+-- name: days_of(metric, since, slice)
+SELECT period_start, task, mode, version, value, low, high, n
+FROM metric_periods
+WHERE grain = 'day' AND metric = :metric AND slice = :slice AND period_start >= date_trunc('day', :since::timestamptz, 'UTC')
+ORDER BY period_start, task, mode, version;

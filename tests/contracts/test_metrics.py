@@ -5,6 +5,7 @@ import math
 import pkgutil
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -164,3 +165,14 @@ def test_hours_without_facts_have_no_rows(database):
     counts = roll_up_metrics.run(after(days=-1), after(days=1))
 
     assert (counts["hours"], counts["rows"]) == (1, 0)
+
+
+@pytest.mark.parametrize("metric", [*METRICS.values(), *COMPOUNDS.values()], ids=lambda metric: metric.name)
+def test_the_guide_tells_of_every_metric_as_the_catalogue_does(metric):
+    guide = (Path(__file__).resolve().parents[2] / "docs/metrics.md").read_text(encoding="utf-8")
+    names = ", ".join(f"`{dimension}`" for dimension in metric.dimensions) or "nothing"
+
+    assert (
+        f"| `{metric.name}` | {metric.unit}, {metric.better} | {metric.owner} | {names} | {metric.definition} |"
+        in guide
+    )
