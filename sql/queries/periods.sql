@@ -17,9 +17,10 @@ USING rolled_periods AS p
 WHERE metric_periods.grain = p.grain AND metric_periods.period_start = p.period_start;
 
 -- name: gather_hours()!
+-- Names are compared by their bytes: to sort them as a language would costs more than all the rest.
 CREATE TEMPORARY TABLE part ON COMMIT DROP AS
-SELECT p.period_start, r.hour AS part_start, r.metric, r.task, r.mode, r.version, r.slice, r.value, r.n, r.mean_square,
-       r.histogram, 1 AS hours
+SELECT p.period_start, r.hour AS part_start, r.metric COLLATE "C", r.task COLLATE "C", r.mode COLLATE "C",
+       r.version COLLATE "C", r.slice COLLATE "C", r.value, r.n, r.mean_square, r.histogram, 1 AS hours
 FROM rolled_periods AS p JOIN metric_rollups AS r ON r.hour >= p.period_start AND r.hour < p.period_end
 WHERE p.grain = 'day';
 
@@ -68,9 +69,11 @@ WITH described AS (
          = (own.period_start, own.metric, own.task, own.mode, own.version)
 ), histograms AS (
     SELECT period_start, metric, task, mode, version, slice, jsonb_object_agg(bucket, n) AS histogram
-    FROM (SELECT period_start, metric, task, mode, version, slice, bucket, sum(held.count::bigint) AS n
+    FROM (SELECT period_start, metric, task, mode, version, slice, bucket COLLATE "C" AS bucket,
+                 sum(held.count::bigint) AS n
           FROM part CROSS JOIN LATERAL jsonb_each_text(histogram) AS held(bucket, count)
-          GROUP BY period_start, metric, task, mode, version, slice, bucket) AS buckets
+          WHERE histogram IS NOT NULL
+          GROUP BY period_start, metric, task, mode, version, slice, 7) AS buckets
     GROUP BY period_start, metric, task, mode, version, slice
 )
 SELECT :grain, period_start, metric, task, mode, version, slice, value, middle - reach, middle + reach, n, mean_square,
