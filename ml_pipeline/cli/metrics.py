@@ -17,7 +17,7 @@ from ml_pipeline.metrics.metric import Compound, Metric
 
 metrics = typer.Typer(invoke_without_command=True)
 
-ALL = {**METRICS, **COMPOUNDS}
+ALL: dict[str, Metric | Compound] = {**METRICS, **COMPOUNDS}
 SHOWN = timedelta(days=14)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]

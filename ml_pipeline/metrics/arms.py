@@ -6,6 +6,7 @@ from collections.abc import Callable
 from ml_pipeline.metrics.metric import Bounded, Controls, Figure, Slices
 
 ARM = "arm="
+UNTOLD = "currency=,"
 Z95 = 1.959964
 
 
@@ -31,14 +32,27 @@ def mean_lifts(slices: Slices, controls: Controls) -> dict[str, Bounded]:
 
 
 def _lifts(slices: Slices, controls: Controls, difference: Callable[[Figure, Figure], Bounded]) -> dict[str, Bounded]:
+    known = _with_noughts(slices)
     found = {}
-    for name, figure in slices.items():
+    for name, figure in known.items():
         before, is_arm, arm = name.partition(ARM)
         experiment = max((each for each in controls if is_arm and arm.startswith(f"{each}/")), key=len, default=None)
         control = f"{before}{ARM}{experiment}/{controls[experiment]}" if experiment else name
-        if control in slices and control != name:
-            found[name] = difference(figure, slices[control])
+        if control in known and control != name and before != UNTOLD:
+            found[name] = difference(figure, known[control])
     return found
+
+
+def _with_noughts(slices: Slices) -> dict[str, Figure]:
+    """Return the slices, and for arms that sold nothing in a currency that others sold in, that they did."""
+    told = {name.partition(ARM)[0] for name in slices if ARM in name} - {"", UNTOLD}
+    noughts = {
+        f"{currency}{name.removeprefix(UNTOLD)}": Figure(0.0, figure.n, 0.0)
+        for name, figure in slices.items()
+        if name.startswith(f"{UNTOLD}{ARM}")
+        for currency in told
+    }
+    return noughts | dict(slices)
 
 
 def _share_difference(arm: Figure, control: Figure) -> Bounded:
