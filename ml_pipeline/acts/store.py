@@ -155,6 +155,12 @@ def append(tx: Transaction, lines: Sequence[Line]) -> int:
     return stored
 
 
+def languages(tx: Transaction, conversations: Sequence[str]) -> dict[str, str]:
+    """Return the language of each conversation of which it is known."""
+    rows = queries("acts").languages(tx, ids=list(conversations))
+    return {row["conversation_id"]: row["language"] for row in rows}
+
+
 def current_tagger(tx: Transaction) -> TaggerDocument:
     """Return the document of the tagger that reads, the rules alone where no other was promoted."""
     row = queries("acts").current_tagger(tx)

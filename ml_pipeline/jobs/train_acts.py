@@ -154,8 +154,9 @@ def _training_sets(annotated: Path | None) -> tuple[list[TrainingSet], dict[str,
 
 def _taught(task: Task, head: Task) -> TrainingSet:
     with transaction() as tx:
-        labelled = models_store.labelled_conversations(tx, replace(task, mode=Mode.DETECT))
-        return assemble(head, act_heads.as_acts(labelled, task))
+        labelled = list(models_store.labelled_conversations(tx, replace(task, mode=Mode.DETECT)))
+        languages = store.languages(tx, [each.conversation_id for each in labelled])
+    return assemble(head, act_heads.as_acts(labelled, task, languages))
 
 
 def _labelled(dialogue: Dialogue, acts: dict[int, tuple[Act, ...]]) -> LabelledConversation:

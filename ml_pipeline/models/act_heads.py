@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ml_pipeline.models import candidate
 from ml_pipeline.models.candidate import Columns
-from ml_pipeline.models.conversations import LabelledConversation, Truth
+from ml_pipeline.models.conversations import LabelledConversation, Spoken
 from ml_pipeline.models.evaluation import RESAMPLES, SEED
 from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, Flags, detections, draws, estimate
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
@@ -36,18 +36,30 @@ def head_of_task(task: Task) -> Task | None:
     return act_task(task.name, acts) if acts and task.scope == "turn" else None
 
 
-def as_acts(conversations: Iterable[LabelledConversation], task: Task) -> list[LabelledConversation]:
-    """Return the conversations with the truths that a person or the CRM told, labels as acts."""
+def as_acts(
+    conversations: Iterable[LabelledConversation], task: Task, languages: Mapping[str, str]
+) -> list[LabelledConversation]:
+    """Return the conversations with the truths that a person or the CRM told, labels as acts.
+
+    ``languages``: of the conversations of which it is known, told whatever a turn's prediction saw.
+    """
     prefix = ACT_PREFIX[task.name]
 
-    def told(truth: Truth) -> Truth:
-        return replace(truth, labels=tuple(prefix + label for label in truth.labels))
+    def spoken(one: Spoken, language: str) -> Spoken:
+        return replace(one, context={**one.context, "language": language}, stored_digest=None)
 
-    found = [
-        replace(each, truths={turn: told(truth) for turn, truth in each.truths.items() if truth.source in SPOKEN_FOR})
+    return [
+        replace(
+            each,
+            spoken=tuple(spoken(one, languages.get(each.conversation_id, "")) for one in each.spoken),
+            truths={
+                turn: replace(truth, labels=tuple(prefix + label for label in truth.labels))
+                for turn, truth in each.truths.items()
+                if truth.source in SPOKEN_FOR
+            },
+        )
         for each in conversations
     ]
-    return [each for each in found if each.truths]
 
 
 def columns() -> Columns:

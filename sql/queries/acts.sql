@@ -144,6 +144,12 @@ SELECT coalesce((SELECT shipped_sequence FROM capture_writers WHERE writer = CAS
 -- name: append(batch)$
 SELECT append_events(CAST(:batch AS jsonb));
 
+-- name: languages(ids)
+-- The language of each of these conversations of which it is known.
+SELECT conversation_id::text AS conversation_id, language
+FROM conversations
+WHERE conversation_id = ANY (CAST(:ids AS uuid[])) AND language IS NOT NULL;
+
 -- name: current_tagger()^
 -- The tagger that reads; no row where none was ever promoted.
 SELECT t.version, t.digest, t.document

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from msgspec.structs import replace
 
 from ml_pipeline.acts import store
 from ml_pipeline.acts.derived import WRITER
@@ -61,8 +62,6 @@ def derived(database) -> list[tuple[int, str, tuple[str, ...]]]:
 
 def promoted(database, version: str = "acts/1") -> None:
     """Make a tagger current that reads like the rules and has another name."""
-    from msgspec.structs import replace
-
     with transaction() as tx:
         store.save(tx, replace(rules_only(), version=version), GateVerdict.PROMOTE, "it reads better", {})
 

@@ -34,7 +34,7 @@ def head():
             Spoken(0, "assistant", "And now?"),
             Spoken(1, "user", f"well {SLANG[kind]}", context={"language": language}),
         )
-        truth = {1: Truth(kind, "human", after())}
+        truth: dict[int | None, Truth] = {1: Truth(kind, "human", after())}
         conversations.append(LabelledConversation(f"c{number}", f"c{number}", after(number), spoken, truth))
     task = act_task("objection", [Act.OBJECTION_PRICE, Act.OBJECTION_TRUST])
     return train_acts.train_head(assemble(task, conversations))
