@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from ml_pipeline.database.engine import transaction
 from ml_pipeline.jobs import ingest_events, roll_up_metrics
+from ml_pipeline.metrics import store
+from ml_pipeline.vocabulary.interval import Interval
+from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS
 from tests.integration.events import (
     after,
     append,
@@ -225,6 +229,33 @@ def test_what_comes_in_a_later_hour_of_a_conversation_reopens_the_hour_it_began_
     roll_up_metrics.run()
 
     assert figures(database, hour=after(0)) != before
+
+
+SCANNED = """
+SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan + coalesce(idx_scan, 0) > 0 AND relname ~ '_[0-9]{8}$'
+"""
+
+
+def test_an_hour_is_made_from_the_partitions_of_its_day_alone(database):
+    days = [after(days=day) for day in range(-8, 9)]
+    for number, at in enumerate(days):
+        said = [turn(f"day-{number}", 0, at=at, role="assistant"), turn(f"day-{number}", 1, at=at)]
+        append(database, [*said, prediction(f"day-{number}", 1, at=at), outcome(f"day-{number}", at=at)])
+        append(database, [label(f"day-{number}", "objection", ["price"], number=1, at=at)])
+    ingest_events.run()
+    trust_all(database)
+    rows(database, "DELETE FROM changed_hours")
+
+    with transaction() as tx:
+        store.take_hours(tx, Interval(after(0), after(hours=1)))
+        store.roll_up(tx, DEFAULT_TASKS)
+        cursor = tx.cursor()
+        cursor.execute(SCANNED)
+        scanned = {row["relname"] for row in cursor.fetchall()}
+
+    today = f"{after(0):%Y%m%d}"
+    assert {name for name in scanned if today in name} >= {f"turns_{today}", f"predictions_{today}"}
+    assert [name for name in scanned if today not in name] == []
 
 
 @pytest.mark.parametrize("bounds", [(after(0), None), (None, after(0)), ("2026-01-01T00:00:00", "2026-01-02T00:00:00")])
