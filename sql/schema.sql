@@ -803,6 +803,18 @@ BEGIN
     ON COMMIT DROP;
 END $$;
 
+-- Lets every name mean what is live again. The own views are dropped, as they would outlive the transaction.
+CREATE FUNCTION leave_beside() RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    own text;
+BEGIN
+    FOR own IN SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'v' LOOP
+        EXECUTE format('DROP VIEW IF EXISTS pg_temp.%I CASCADE', own);
+    END LOOP;
+    PERFORM set_config('search_path', 'public, pg_temp', true);
+END $$;
+
 -- Notes in `differing` the rows of a table that are not the same beside it, among those that meet the condition `scope`.
 -- live is null where a row lacks, rebuilt where it should not be. Returns how many rows meet it beside.
 CREATE FUNCTION compare_rebuilt(of_table text, scope text) RETURNS bigint
@@ -1567,7 +1579,7 @@ GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capt
 
 GRANT EXECUTE ON FUNCTION student_95(bigint) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
-GRANT EXECUTE ON FUNCTION work_beside(text[]), compare_rebuilt(text, text), swap_rebuilt(text) TO ml_jobs;
+GRANT EXECUTE ON FUNCTION work_beside(text[]), leave_beside(), compare_rebuilt(text, text), swap_rebuilt(text) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION release_hours(timestamptz[], bigint[], text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION acknowledge_alert(uuid, text, text) TO ml_jobs, ml_dashboards;

@@ -10,6 +10,11 @@ from ml_pipeline.cli.alerts import alerts
 from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.events import events
+from ml_pipeline.cli.metrics import metrics
+from ml_pipeline.cli.outcomes import outcomes
+from ml_pipeline.cli.quality import quality
+from ml_pipeline.cli.rates import rates
+from ml_pipeline.cli.rebuild import rebuild
 from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
@@ -22,12 +27,17 @@ app.command()(stack.stop)
 app.command()(stack.reset)
 app.command()(databases)
 app.command()(dashboards)
+app.command()(rates)
+app.command()(rebuild)
 app.command()(replay)
 app.command()(status)
 app.command()(switch)
 app.add_typer(acts, name="acts")
 app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")
+app.add_typer(metrics, name="metrics")
+app.add_typer(outcomes, name="outcomes")
+app.add_typer(quality, name="quality")
 
 
 @app.callback()

@@ -21,6 +21,7 @@ def project_next(tx: Transaction, *, newest: int, sold_tiers: Sequence[str]) -> 
     if batch is not None:
         counts.update(events=batch.events, unprojectable=batch.unprojectable)
         counts.update({f"unprojectable.{fault}": events for fault, events in store.count_faults(tx).items()})
+        store.ensure_partitions(tx)
         counts.update(store.project(tx, batch, sold_tiers))
         counts.update(requests=store.record_requests(tx))
         counts.update(hours_changed=store.announce(tx))

@@ -208,14 +208,15 @@ FROM changed CROSS JOIN LATERAL (VALUES (started_at), (was_started_at)) AS times
 WHERE at IS NOT NULL AND (is_described OR goes_on);
 
 -- name: project_turns(low, high)!
--- A turn is unique per conversation whatever its time says; of several events that tell it the earliest holds.
+-- Of several events that tell a turn the earliest holds. One that is told again more than a day later is another.
 WITH said AS MATERIALIZED (
-    SELECT DISTINCT ON (conversation_id, turn)
-           conversation_id, (data ->> 'turn')::integer AS turn, at, data ->> 'role' AS role,
-           data ->> 'content' AS content, id AS event_id
-    FROM arrived
-    WHERE fate = 'fact' AND event_type = 'turn'
-    ORDER BY conversation_id, turn, event_id
+    SELECT *
+    FROM (SELECT *, lag(at) OVER (PARTITION BY conversation_id, turn ORDER BY event_id) AS told_before
+          FROM (SELECT conversation_id, (data ->> 'turn')::integer AS turn, at, data ->> 'role' AS role,
+                       data ->> 'content' AS content, id AS event_id
+                FROM arrived
+                WHERE fate = 'fact' AND event_type = 'turn') AS told) AS in_order
+    WHERE (at <= told_before + interval '1 day') IS NOT TRUE
 ), elsewhere AS MATERIALIZED (
     -- The same turn as it is known at another time.
     SELECT conversation_id, turn, known.at, known.event_id, said.event_id AS told_by
@@ -270,11 +271,10 @@ WITH dropped AS (
 INSERT INTO touched SELECT 'predictions', conversation_id, at FROM dropped;
 
 -- name: project_predictions(low, high)!
--- One answer of a version to a turn is one prediction, however often and whenever it is told; of its events that no
--- other replaces the earliest holds.
-WITH said AS MATERIALIZED (
-    SELECT DISTINCT ON (conversation_id, turn, task, mode, version)
-           conversation_id, (data ->> 'turn')::integer AS turn, data ->> 'task' AS task, data ->> 'mode' AS mode,
+-- One answer of a version to a turn is one prediction, however often it is told within a day; of its events that no other
+-- replaces the earliest holds.
+WITH told AS (
+    SELECT conversation_id, (data ->> 'turn')::integer AS turn, data ->> 'task' AS task, data ->> 'mode' AS mode,
            data ->> 'version' AS version, at, data -> 'probabilities' AS probabilities,
            ARRAY(SELECT jsonb_array_elements_text(data -> 'labels')) AS labels,
            coalesce(data ->> 'is_served' = 'true', false) AS is_served,
@@ -300,7 +300,11 @@ WITH said AS MATERIALIZED (
                      THEN later.timestamp - uuid_time((later.data ->> 'replaces')::uuid)
                           BETWEEN interval '-1 day' AND interval '1 day'
                      ELSE false END)
-    ORDER BY conversation_id, turn, task, mode, version, event_id
+), said AS MATERIALIZED (
+    SELECT *
+    FROM (SELECT *, lag(at) OVER (PARTITION BY conversation_id, turn, task, mode, version ORDER BY event_id) AS told_before
+          FROM told) AS in_order
+    WHERE (at <= told_before + interval '1 day') IS NOT TRUE
 ), elsewhere AS MATERIALIZED (
     -- The same answer as it is known at another time.
     SELECT conversation_id, turn, task, mode, version, known.at, known.event_id, said.event_id AS told_by

@@ -187,6 +187,21 @@ def test_a_repeated_turn_is_one(database):
     assert [row["content"] for row in rows(database, "SELECT content FROM turns")] == ["Said once."]
 
 
+@pytest.mark.parametrize("is_together", [True, False])
+def test_what_is_told_again_more_than_a_day_later_is_another(database, is_together):
+    told = [
+        [turn("a", 0, "Monday.", at=after(days=day)), prediction("a", 0, at=after(days=day)), turn("a", 0, at=soon)]
+        for day, soon in ((0, after(hours=20)), (3, after(hours=20, days=3)))
+    ]
+
+    for part in [told[0] + told[1]] if is_together else told:
+        append(database, part)
+        ingest_events.run()
+
+    assert [row["at"] for row in rows(database, "SELECT at FROM turns ORDER BY at")] == [after(), after(days=3)]
+    assert [row["at"] for row in rows(database, "SELECT at FROM predictions ORDER BY at")] == [after(), after(days=3)]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_of_arrival_leaves_no_trace(database, seed):
     shuffled = random.Random(seed)

@@ -1,0 +1,1 @@
+"""The projection once more, beside the live facts."""

@@ -1,0 +1,1 @@
+"""The rollups once more, beside the live ones."""
