@@ -3,7 +3,7 @@
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
@@ -64,14 +64,17 @@ class Rules:
     def read(self, text: str) -> frozenset[Act]:
         """Return the acts that ``text`` holds."""
         said = self._without_fillers(plain(text))
-        return frozenset(act for act, phrase in self._phrases.items() if any(self._counting(phrase, said)))
+        return frozenset(act for act, phrase in self._phrases.items() if self._holds(phrase, said))
 
     def _without_fillers(self, said: str) -> str:
         spoken = self._fillers.sub("", f" {said}")
         return _AGAIN.sub(r"\1", spoken)
 
-    def _counting(self, phrase: re.Pattern[str], said: str) -> Iterator[bool]:
-        return (True for found in phrase.finditer(said) if not self._is_negated(said[: found.start()]))
+    def _holds(self, phrase: re.Pattern[str], said: str) -> bool:
+        found = phrase.search(said)
+        while found and self._is_negated(said[: found.start()]):
+            found = phrase.search(said, found.end())
+        return found is not None
 
     def _is_negated(self, before: str) -> bool:
         """Tell whether the clause so far ends in a negation that reaches what follows."""
@@ -87,8 +90,10 @@ def plain(text: str) -> str:
     >>> plain("¿Cuánto cuesta? Pues, no sé… It's too much!")
     'cuanto cuesta ? pues . no se . its too much .'
     """
-    lower = unicodedata.normalize("NFKD", text[:MOST_CHARACTERS].lower().replace("…", "."))
-    bare = "".join(character for character in lower if not unicodedata.combining(character))
+    bare = text[:MOST_CHARACTERS].lower().replace("…", ".")
+    if not bare.isascii():
+        parts = unicodedata.normalize("NFKD", bare)
+        bare = "".join(character for character in parts if not unicodedata.combining(character))
     bare = bare.replace("'", "").replace("\u2019", "").replace("?", " ? ")
     return " ".join(_NO_WORD.sub(" ", _CLAUSE_END.sub(" . ", bare)).split())
 

@@ -29,6 +29,11 @@ class Reading:
     probability: float = 1.0
 
 
+BY_RULE = Reading(ActSource.RULE)
+
+_PLACE = {act: place for place, act in enumerate(Act)}
+
+
 class Tagger:
     """A document at work; equal documents read equal texts equally, for ever.
 
@@ -59,15 +64,15 @@ class Tagger:
             return None
         found: dict[Act, Reading] = {}
         learnt: set[Act] = set()
-        row = _row(said)
+        row = _row(said) if self._heads else {}
         for head in self._heads:
             acts = head.acts_in(language)
             found |= head.read(row, acts) if acts else {}
             learnt |= acts
         for each in [language] if language else LANGUAGES:
-            found |= dict.fromkeys(self._rules[each].read(said.text) - learnt, Reading(ActSource.RULE))
+            found |= dict.fromkeys(self._rules[each].read(said.text) - learnt, BY_RULE)
         found |= {act: Reading(ActSource.AGENT, probability) for act, probability in (told or {}).items()}
-        return {act: found[act] for act in Act if act in found} or {Act.OTHER: Reading(ActSource.RULE)}
+        return {act: found[act] for act in sorted(found, key=_PLACE.__getitem__)} or {Act.OTHER: BY_RULE}
 
 
 class _RunningHead:
