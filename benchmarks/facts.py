@@ -6,11 +6,12 @@ Names of groups as arguments run those alone.
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import facts_acts
+from benchmarks import facts_acts, facts_maturity
 from benchmarks.claims import Claim, write
 
 GROUPS: dict[str, Callable[[], Iterator[Claim]]] = {
     "acts": facts_acts.claims,
+    "maturity": facts_maturity.claims,
 }
 
 

@@ -58,6 +58,11 @@ def experiments_left_out(tx: Transaction) -> list[Row]:
     return [dict(row) for row in queries("switches").left_out(tx)]
 
 
+def current_rates(tx: Transaction) -> list[Row]:
+    """Return the newest rates of all windows and slices."""
+    return [dict(row) for row in queries("maturity").current_rates(tx)]
+
+
 def reconcile_writers(tx: Transaction) -> list[Row]:
     """Return where a writer's counters and its rows disagree: writer, rule, counted, found."""
     return [dict(row) for row in queries("status").reconcile_writers(tx)]

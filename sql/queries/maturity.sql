@@ -104,4 +104,4 @@ VALUES (:as_of, :window_start, :window_end, :slice, :n_total, :n_mature, :sold, 
 SELECT EXISTS (SELECT FROM drift_checks WHERE window_end = :window_end AND kind = 'delay' AND p_value IS NOT NULL);
 
 -- name: current_rates()
-SELECT * FROM current_matured_rates ORDER BY slice, window_end - window_start, window_start;
+SELECT * FROM current_matured_rates;

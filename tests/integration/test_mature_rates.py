@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.delayed_floors import Calls, Floor, exponential, make_calls, reference_of, window_of
+from ml_pipeline.cli import app
 from ml_pipeline.jobs import ingest_events, roll_up_metrics
 from ml_pipeline.metrics.maturity.corrected_rate import corrected_rate
 from ml_pipeline.metrics.maturity.delay_curve import delay_curve
@@ -271,3 +273,20 @@ def test_delays_are_compared_once_a_week_and_a_finding_is_told_to_the_agent(data
     assert 0 < check["p_value"] <= 1
     alerts = rows(database, "SELECT headline FROM facade_drift WHERE has_drifted")
     assert [row["headline"][:14] for row in alerts] == ["Delay changed:"] * findings
+
+
+def test_the_command_shows_each_window_with_what_is_mature_and_the_corrected_rate(database):
+    trusted(database, *told(floor_calls()))
+    roll_up_metrics.mature_rates(START)
+
+    shown = CliRunner().invoke(app, ["rates"], env={"COLUMNS": "160"}).output
+
+    found = rate(database)
+    (line,) = [line for line in shown.splitlines() if "last 7 days" in line]
+    assert f"{found['n_mature']} / {found['n_total']}" in line
+    assert f"{found['corrected_rate']:.1%} [{found['low']:.1%}, {found['high']:.1%}]" in line
+    assert f"~{found['revenue']['USD']['net']:,.0f} USD" in line
+
+
+def test_the_command_says_that_there_are_no_rates_yet(database):
+    assert CliRunner().invoke(app, ["rates"]).output.startswith("No rates yet")

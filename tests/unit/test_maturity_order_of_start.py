@@ -21,7 +21,7 @@ def told(name: str, day: float, outcome: bool | None = None, learnt: float | Non
     return Told(name, START + day * DAY, outcome, None if learnt is None else START + learnt * DAY)
 
 
-def floor(traffic: float, calls_a_day: int = 300) -> list[Told]:
+def floor(traffic: float, calls_a_day: int = 200) -> list[Told]:
     """Return the calls of 120 days: every tenth is sold, learnt after six days on average; no sale, at 30."""
     rng = random.Random(11)
     calls = []

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from ml_pipeline.metrics.maturity.aalen_johansen import Floats
 
 POOLED = ""
@@ -29,6 +31,10 @@ class Reference:
     @property
     def sales(self) -> int:
         return int(self.sold.sum())
+
+    @property
+    def days_with_sales(self) -> int:
+        return int(np.count_nonzero(self.sold.sum(axis=1)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,14 +36,15 @@ def corrected_rate(window: Window, curve: DelayCurve) -> Estimate:
 
 
 def mean_known(window: Window, known: Floats) -> Floats:
-    """Return the mean of F over the window's conversations; ``known`` may hold several curves."""
-    mean: Floats = _at_age(known) @ window.by_age / window.by_age.sum()
+    """Return the mean of F over the window's conversations; ``known`` may hold several curves.
+
+    A conversation that is not mature is half an hour older, on average, than its whole hours.
+    """
+    young = window.by_age[:-1] / 2
+    by_whole_hour = np.concatenate([young, window.by_age[-1:]])
+    by_whole_hour[1:] += young
+    mean: Floats = known @ by_whole_hour / window.by_age.sum()
     return mean
-
-
-def _at_age(known: Floats) -> Floats:
-    """Return F of conversations with so many whole hours of age: half an hour older on average, and 1 once mature."""
-    return np.concatenate([(known[..., :-1] + known[..., 1:]) / 2, known[..., -1:]], axis=-1)
 
 
 def _beliefs(window: Window, dispersion: float) -> Floats:
@@ -56,8 +57,8 @@ def _dispersion(window: Window, curve: DelayCurve) -> float:
 
     What days have in common moves sales in proportion, so that it shows less in the fewer sales known so far.
     """
-    known = _at_age(curve.known)
-    return 1 + (curve.dispersion - 1) * float(window.by_age @ known**2 / (window.by_age @ known))
+    in_proportion = mean_known(window, curve.known**2) / mean_known(window, curve.known)
+    return 1 + (curve.dispersion - 1) * float(in_proportion)
 
 
 def _estimate(window: Window, known: float, bounds: Floats) -> Estimate:

@@ -13,6 +13,7 @@ Reference: S. W. Lagakos, L. M. Barraj and V. De Gruttola, Nonparametric analysi
 application to AIDS, Biometrika 75(3), 1988.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,9 +57,16 @@ def compare_delays(recent: RecentSales, known: Floats, resampled: Floats) -> Del
     days = len(np.unique(recent.day))
     of_days = float(np.sum(np.bincount(recent.day, weights=moved - mean * weight) ** 2)) * days / (days - 1)
     of_curve = float(np.var((_place(resampled, recent) - 0.5) @ weight))
-    statistic = float(moved.sum() / np.sqrt(of_days + of_curve))
+    statistic = _standardised(float(moved.sum()), of_days + of_curve)
     p_value = float(2 * stats.t.sf(abs(statistic), days - 1))
     return DelayChange(statistic, p_value, _factor(recent, weight, known), len(recent.day))
+
+
+def _standardised(total: float, variance: float) -> float:
+    """Divide by the standard deviation; sales that all fall in one hour have none."""
+    if variance > 0:
+        return total / math.sqrt(variance)
+    return math.copysign(math.inf, total) if total else 0.0
 
 
 def _place(known: Floats, recent: RecentSales) -> Floats:

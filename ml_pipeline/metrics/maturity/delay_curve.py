@@ -38,7 +38,7 @@ def delay_curve(reference: Reference, *, resamples: int = RESAMPLES) -> DelayCur
     """Estimate F from a reference with sales, its uncertainty by a bootstrap over start days.
 
     Days are drawn whole: conversations of one day share its batch of CRM imports and its campaign. The same reference
-    gives the same curve.
+    gives the same curve. Drawn days without any sale say nothing of their delay and are left out.
 
     Reference: B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 8 (resampling of groups).
     """
@@ -50,6 +50,7 @@ def delay_curve(reference: Reference, *, resamples: int = RESAMPLES) -> DelayCur
     resampled = cumulative_incidence(
         drawn @ reference.started, drawn @ reference.sold, drawn @ reference.lost, drawn @ reference.left
     ).sold
+    resampled = resampled[resampled[:, -1] > 0]
     return DelayCurve(
         reference.conversations,
         reference.sales,

@@ -79,14 +79,14 @@ def lacking(reference: Reference | None) -> str | None:
     """Return what a reference lacks to be a curve, None where nothing.
 
     >>> lacking(None)
-    'not enough history: 0 mature conversations, 0 sales, 0 days; 500, 50 and 14 are needed'
+    'not enough history: 0 mature conversations, 0 sales, 0 days with sales; 500, 50 and 14 are needed'
     """
-    found = (reference.conversations, reference.sales, len(reference.started)) if reference else (0, 0, 0)
+    found = (reference.conversations, reference.sales, reference.days_with_sales) if reference else (0, 0, 0)
     needed = (MIN_CONVERSATIONS, MIN_SALES, MIN_DAYS)
     if all(have >= need for have, need in zip(found, needed, strict=True)):
         return None
     return (
-        f"not enough history: {found[0]} mature conversations, {found[1]} sales, {found[2]} days; "
+        f"not enough history: {found[0]} mature conversations, {found[1]} sales, {found[2]} days with sales; "
         f"{needed[0]}, {needed[1]} and {needed[2]} are needed"
     )
 

@@ -18,7 +18,7 @@ def drift_summary(
     """Return the keys of a drift summary.
 
     ``checks`` and ``drifted`` count what was checked in the timeframe, as ``by_kind`` does per kind: data, prediction,
-    label, performance. ``by_severity`` counts findings. ``findings``: at most 100, newest first, with ``kind``,
+    label, performance, delay. ``by_severity`` counts findings. ``findings``: at most 100, newest first, with ``kind``,
     ``subject``, ``severity``, ``headline``, ``psi``, ``test``, ``p_value``, ``window_start``, ``window_end``,
     ``checked_at``. ``last_checked_at`` is null where nothing was checked.
     """
