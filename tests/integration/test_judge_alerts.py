@@ -233,6 +233,20 @@ def test_two_judges_at_once_open_one_alert(database):
     assert len(of(database)) == 1
 
 
+def test_a_day_that_is_worse_every_week_is_no_change(database, own_rules):
+    own_rules({"name": "accuracy_drop", "window_hours": 24, "delay_hours": 0, "fire_after": 1})
+    hourly(database, "accuracy", 0.9, hours=(24 * 35, 0), task="objection", mode="detect", version="caller")
+    hourly(database, "accuracy", 0.5, hours=(24, 0), weeks=(0, 4), task="objection", mode="detect", version="caller")
+
+    judge()
+    (quiet,) = rows(database, "SELECT streak FROM alert_standings WHERE rule = 'accuracy_drop'")
+    hourly(database, "accuracy", 0.3, hours=(24, 0), task="objection", mode="detect", version="caller")
+    judge(0.5)
+
+    assert quiet["streak"] == -1
+    assert len(of(database, "accuracy_drop")) == 1
+
+
 def test_a_selector_picks_subjects_and_a_wildcard_is_no_pattern_of_sql(database, own_rules):
     for version in ("caller", "caller_2", "callerX2"):
         hourly(database, "accuracy", 0.2, task="objection", mode="detect", version=version)

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_pipeline.alerts.kinds.absence import Absence
+from ml_pipeline.alerts.kinds.absence import Reading as Counted
 from ml_pipeline.alerts.kinds.budget import Budget
 from ml_pipeline.alerts.kinds.budget import Reading as Spent
 from ml_pipeline.alerts.kinds.change import Change
@@ -95,9 +97,26 @@ def test_a_change_is_judged_against_both_intervals_and_its_size():
 
     assert judged(0.6, 0.8, 1_000) is State.FIRING
     assert judged(0.6, 0.8, 60) is State.BETWEEN
+    assert judged(0.1, 0.9, 49) is State.UNKNOWN
     assert judged(0.77, 0.8, 100_000) is State.BETWEEN
     assert judged(0.79, 0.8, 1_000) is State.QUIET
     assert judged(0.9, 0.8, 1_000) is State.QUIET
+
+
+@pytest.mark.parametrize(
+    ("count", "expected", "state"),
+    [
+        (0, 19.0, State.UNKNOWN),
+        (2, 20.0, State.FIRING),
+        (3, 20.0, State.BETWEEN),
+        (5, 20.0, State.QUIET),
+    ],
+)
+def test_what_was_hardly_to_be_expected_is_not_missed(count, expected, state):
+    rule = read_rules().rules["traffic_absent"]
+    assert isinstance(rule, Absence)
+
+    assert rule.judge(Counted("agent", WINDOW, count, expected, {})).state is state
 
 
 def test_a_budget_fires_while_it_burns_and_not_after():
