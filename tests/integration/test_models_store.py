@@ -228,3 +228,17 @@ def selected(statement: str) -> list[dict[str, Any]]:
     with transaction() as tx, tx.cursor() as cursor:
         cursor.execute(statement)
         return [dict(row) for row in cursor.fetchall()]
+
+
+def test_derived_labels_teach_only_where_they_are_asked_for(database):
+    said = [label("c2", "objection", ["price"], number=number, source="derived") for number in (1, 3, 5)]
+    told = [label("c1", "objection", ["price"], number=number) for number in (1, 3, 5)]
+    ends = [outcome("c1", at=after(100)), outcome("c2", at=after(50_100))]
+    learn(database, [*talk(), *talk("c2", 50_000), *said, *told, *ends])
+
+    with transaction() as tx:
+        apart = list(store.labelled_conversations(tx, OBJECTION))
+        together = list(store.labelled_conversations(tx, OBJECTION, with_derived=True))
+
+    assert [{truth.source for truth in each.truths.values()} for each in apart] == [{"human"}]
+    assert [{truth.source for truth in each.truths.values()} for each in together] == [{"human"}, {"derived"}]

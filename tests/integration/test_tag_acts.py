@@ -9,7 +9,7 @@ from ml_pipeline.acts import store
 from ml_pipeline.acts.derived import WRITER
 from ml_pipeline.acts.document import RULES_ONLY, rules_only
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.jobs import ingest_events, tag_acts
+from ml_pipeline.jobs import ingest_events, roll_up_metrics, tag_acts
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.integration.events import (
     after,
@@ -332,3 +332,26 @@ def test_a_turn_too_old_for_the_log_is_left_as_it_is(database):
 
     assert (counts["turns"], counts["labels"]) == (0, 0)
     assert rows(database, "SELECT FROM rejected_events") == []
+
+
+def test_metrics_tell_which_share_of_their_truths_was_derived(database):
+    said = label("a", "objection", ["price"], number=3)
+    answers = [prediction(name, 1) for name in ("a", "b", "c", "d")]
+    calls = [each for name in ("a", "b", "c", "d") for each in call(name, "Good night.", PRICE)]
+    ends = [outcome(name, at=after(100)) for name in ("a", "b", "c", "d")]
+    tagged(database, [*calls, said, *answers, *ends])
+    ingest_events.run()
+    trust_all(database)
+
+    roll_up_metrics.run()
+
+    shares = rows(
+        database,
+        "SELECT slice, value FROM metric_rollups WHERE metric = 'label_source_share' AND task = 'objection'"
+        " AND hour = %(hour)s ORDER BY slice",
+        hour=after(),
+    )
+    assert {row["slice"].partition("=")[2]: row["value"] for row in shares if row["slice"]} == {
+        "derived": 0.75,
+        "human": 0.25,
+    }

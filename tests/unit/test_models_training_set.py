@@ -114,6 +114,15 @@ def test_the_oldest_train_and_the_newest_judge_and_nobody_does_both():
     assert rows.rows.groupby("conversation_id")["part"].nunique().max() == 1
 
 
+def test_derived_labels_train_and_neither_calibrate_nor_judge():
+    derived = {1: Truth(("price",), "derived", START)}
+
+    rows = assemble(DETECT, [replace(conversation(number, {}), truths=derived) for number in range(20)])
+
+    assert set(rows.rows["part"]) == {"train"}
+    assert rows.left_out == {"its label is derived and may not judge": 8}
+
+
 def test_a_random_split_keeps_a_customer_together_and_repeats():
     groups = [f"g{place // 3}" for place in range(90)]
 
