@@ -9,7 +9,7 @@ ENV PYTHONUNBUFFERED=1 \
     AIRFLOW_HOME=/home/pipeline/airflow
 
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin pipeline \
-    && mkdir -p /home/pipeline/airflow/logs /home/pipeline/artifacts /home/pipeline/state \
+    && mkdir -p /home/pipeline/airflow/logs /home/pipeline/artifacts /home/pipeline/data_docs /home/pipeline/state \
     && chown -R pipeline:pipeline /home/pipeline
 
 WORKDIR /opt/ml-pipeline

@@ -1,10 +1,10 @@
-"""Judge the hours whose facts changed with Great Expectations: each is trusted or held.
+"""Judge the hours whose facts changed, and those that are held, with Great Expectations: each is trusted or held.
 
 Runs when ingest_events announces facts. Succeeds whenever it reached a verdict; what follows is only woken when an hour
-became trusted.
+became trusted, or was released and is still to be read.
 
 **Triage:** docs/runbooks/check_data_quality.md. A skipped `announce` means that nothing became trusted: look at
-`quality_results`. Retrying is always safe: without a verdict an hour stays pending.
+`ml-pipeline quality status`. Retrying is always safe: without a verdict an hour stays pending.
 """
 
 from datetime import timedelta
@@ -33,8 +33,8 @@ def check_data_quality() -> None:
     @task(outlets=[Asset(TRUSTED_FACTS)])
     def announce(counts: dict[str, int]) -> None:
         """Emit the trusted facts asset; a skip emits nothing."""
-        if not counts["hours_trusted"]:
-            raise AirflowSkipException("no hour became trusted")
+        if not counts["hours_trusted"] and not counts["hours_released"]:
+            raise AirflowSkipException("no hour became trusted, and none was released")
 
     announce(judge())  # type: ignore[arg-type]  # Airflow hands the counts over at run time
 

@@ -11,7 +11,7 @@ class Check:
     """One expectation of a suite: the Great Expectations class named ``expectation`` with ``arguments``.
 
     ``is_of_schema``: asked of the table itself, before its rows are read.
-    ``query``: where no column tells, the statement of ``sql/queries/quality.sql`` whose rows are the failures.
+    ``nulls_mean``: why a row may have nothing to check; such rows are counted under it.
     """
 
     name: str
@@ -19,12 +19,15 @@ class Check:
     expectation: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     is_of_schema: bool = False
-    query: str | None = None
+    nulls_mean: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """The checks of one fact table. ``is_truth``: a bad row also taints the predictions it is the truth of."""
+    """The checks of one table, or of the rows of ``judged_<table>`` where no table has them.
+
+    ``is_truth``: a bad row also taints the predictions it is the truth of.
+    """
 
     table: str
     checks: tuple[Check, ...]

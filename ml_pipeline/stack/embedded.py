@@ -163,6 +163,7 @@ class Stack:
             "mlflow_uri": self.mlflow_url,
             "spool": str(self._state.root / "spool"),
             "cache": str(self._state.root / "cache"),
+            "data_docs": str(self._state.root / "data_docs"),
             "customer_key": self._secrets.customer_key,
         }
         write_settings(self._state.settings, values, tasks)

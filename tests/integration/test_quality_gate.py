@@ -6,18 +6,16 @@ from typing import Any
 
 import pytest
 
-from ml_pipeline.jobs import check_data_quality, ingest_events
+from ml_pipeline.jobs import check_data_quality, ingest_events, roll_up_metrics
+from ml_pipeline.quality import data_docs
 from ml_pipeline.quality.check import Suite
-from ml_pipeline.quality.suites import SUITES
+from ml_pipeline.quality.suites import SUITES, calls_by_hour, labels, outcomes, predictions, sources, turns
 from ml_pipeline.quality.suites.expectations import CRITICAL, has_columns, lies_between
 from ml_pipeline.quality.validator import Judged, Validator
 from tests.integration.events import (
-    START,
     Event,
     after,
     append,
-    conversation_id,
-    event_id,
     label,
     outcome,
     prediction,
@@ -29,20 +27,10 @@ from tests.integration.events import (
 pytestmark = pytest.mark.timeout(300)  # the import alone may take half a minute on a busy machine
 
 CHECKS = {(suite.table, check.name) for suite in SUITES for check in suite.checks}
-SCHEMA = {key for key in CHECKS if key[1] == "schema"}
-FAULTY = after(hours=200)
-"""An hour of its own for injected faults."""
 
 
 def just_now() -> Event:
     return turn("now", 0, at=datetime.now(UTC) - timedelta(minutes=5))
-
-
-def failed_checks(database) -> dict[tuple[str, str], dict[str, Any]]:
-    return {
-        (row["table_name"], row["expectation"]): row
-        for row in rows(database, "SELECT * FROM quality_results WHERE NOT has_passed")
-    }
 
 
 def states(database) -> dict[datetime, tuple[str, str | None]]:
@@ -50,125 +38,20 @@ def states(database) -> dict[datetime, tuple[str, str | None]]:
     return {row["hour"]: (row["state"], row["reason"]) for row in found}
 
 
-TOMORROW = datetime.now(UTC) + timedelta(days=1)
-LATER = FAULTY + timedelta(seconds=1)
-NOBODY = conversation_id("nobody")
-
-FINE: dict[str, dict[str, Any]] = {
-    "conversations": {"source": "agent", "started_at": FAULTY, "last_event_at": FAULTY},
-    "turns": {"turn": 0, "role": "user", "content": "Fine."},
-    "predictions": {
-        "turn": 0,
-        "task": "objection",
-        "mode": "detect",
-        "version": "v/1",
-        "probabilities": '{"price": 0.5}',
-        "labels": [],
-        "is_served": True,
-    },
-    "outcomes": {"learnt_at": FAULTY, "outcome": "completed", "is_sold": False, "source": "agent"},
-    "labels": {"task": "objection", "labels": ["price"], "source": "human", "source_rank": 1, "learnt_at": FAULTY},
-    "assignments": {
-        "experiment": "greeting",
-        "arm": "warm",
-        "unit": "conversation",
-        "unit_id": conversation_id("host"),
-        "propensity": 0.5,
-        "reason": "drawn",
-        "policy_epoch": 1,
-        "policy_n": 1,
-    },
-}
-"""A good row per table; a fault replaces what it names."""
-
-FAULTS: list[tuple[str, str, dict[str, Any]]] = [
-    ("conversations", "source_known", {"source": None}),
-    ("conversations", "ends_after_it_starts", {"last_event_at": FAULTY - timedelta(seconds=1)}),
-    ("conversations", "time_not_in_the_future", {"started_at": TOMORROW, "last_event_at": TOMORROW}),
-    ("turns", "turn_not_negative", {"turn": -1}),
-    ("turns", "role_known", {"role": "robot"}),
-    ("turns", "content_known", {"content": None}),
-    ("turns", "content_not_empty", {"content": ""}),
-    ("turns", "turn_told_once", {"turn": 50}),
-    ("turns", "turn_told_once", {"turn": 50, "at": LATER}),
-    ("turns", "conversation_exists", {"conversation_id": NOBODY}),
-    ("turns", "time_not_in_the_future", {"at": TOMORROW}),
-    ("turns", "no_email", {"content": "write to ana.lopez@example.com.mx please"}),
-    ("turns", "no_phone", {"content": "my number is +52 55 1234 5678"}),
-    ("turns", "no_phone", {"content": "or (555) 234-5678, at home"}),
-    ("turns", "no_phone", {"content": "555-234-5678"}),
-    ("turns", "no_card", {"content": "it is 4111 1111 1111 1111, yes"}),
-    ("turns", "no_card", {"content": "5555555555554444"}),
-    ("predictions", "turn_not_negative", {"turn": -1}),
-    ("predictions", "probability_at_least_0", {"probabilities": '{"price": -0.1}'}),
-    ("predictions", "probability_at_most_1", {"probabilities": '{"price": 1.1}'}),
-    ("predictions", "latency_not_negative", {"latency_ms": -1.0}),
-    ("predictions", "mode_known", {"mode": "guess"}),
-    ("predictions", "task_known", {"task": "weather"}),
-    ("predictions", "labels_of_ours_known", {"probabilities": '{"colour": 0.5}'}),
-    ("predictions", "labels_of_caller_known", {"probabilities": '{"colour": 0.5}', "version": "caller"}),
-    ("predictions", "answer_told_once", {"version": "twice/1"}),
-    ("predictions", "answer_told_once", {"version": "twice/1", "at": LATER}),
-    ("predictions", "conversation_exists", {"conversation_id": NOBODY}),
-    ("predictions", "turn_exists", {"turn": 7777}),
-    ("predictions", "time_not_in_the_future", {"at": TOMORROW}),
-    ("outcomes", "outcome_not_empty", {"outcome": ""}),
-    ("outcomes", "conversation_exists", {"conversation_id": NOBODY}),
-    ("outcomes", "value_plausible", {"value": 5e12}),
-    ("outcomes", "satisfaction_plausible", {"satisfaction": -3.0}),
-    ("outcomes", "duration_not_negative", {"duration_seconds": -1.0}),
-    ("outcomes", "learnt_after_it_happened", {"learnt_at": FAULTY - timedelta(days=1)}),
-    ("outcomes", "one_outcome_at_a_time", {"at": LATER}),
-    ("outcomes", "one_outcome_at_a_time", {"at": LATER}),
-    ("outcomes", "time_not_in_the_future", {"at": TOMORROW, "learnt_at": TOMORROW}),
-    ("labels", "turn_not_negative", {"turn": -1}),
-    ("labels", "source_known", {"source": "somebody"}),
-    ("labels", "rank_known", {"source_rank": 5}),
-    ("labels", "task_known", {"task": "weather"}),
-    ("labels", "labels_known", {"labels": ["colour"]}),
-    ("labels", "conversation_exists", {"conversation_id": NOBODY}),
-    ("labels", "time_not_in_the_future", {"at": TOMORROW}),
-    ("assignments", "arm_not_empty", {"arm": ""}),
-    ("assignments", "unit_known", {"unit": "household"}),
-    ("assignments", "propensity_at_least_a_millionth", {"propensity": 0.0}),
-    ("assignments", "propensity_at_most_1", {"propensity": 1.5}),
-    ("assignments", "reason_known", {"reason": "whim"}),
-    ("assignments", "conversation_exists", {"conversation_id": NOBODY}),
-    ("assignments", "time_not_in_the_future", {"at": TOMORROW}),
-]
-BY_STATEMENT = {("predictions", "few_failures"), ("turns", "volume_usual"), ("turns", "facts_fresh")}
-"""Checks that no single row fails."""
+def held(database) -> dict[datetime, str | None]:
+    return {hour: reason for hour, (state, reason) in states(database).items() if state == "held"}
 
 
-def inject(database, number: int, table: str, fault: dict[str, Any]) -> str:
-    """Put one bad row in, good but for its fault and told apart by ``number``; return the id the check should name."""
-    values = FINE[table] | {"conversation_id": conversation_id("host")}
-    if table == "conversations":
-        values |= {"conversation_id": conversation_id(f"faulty {number}")}
-    else:
-        values |= {"event_id": event_id(FAULTY), "at": FAULTY + timedelta(minutes=number)}
-    values |= {"turn": 100 + number} if table == "turns" else {}
-    values |= {"version": f"v/{number}"} if table == "predictions" else {}
-    values |= {"experiment_id": conversation_id(f"experiment {number}")} if table == "assignments" else {}
-    values |= fault
-    places = ", ".join(f"%({name})s" + ("::uuid" if name.endswith("_id") else "") for name in values)
-    rows(database, f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", **values)  # noqa: S608
-    return str(values.get("event_id", values["conversation_id"]))
-
-
-def without_safety(database) -> None:
-    """Take away what the schema itself forbids, so that the checks can show that they see it too."""
-    for day in (FAULTY, TOMORROW):
-        for table in ("turns", "predictions"):
-            rows(database, "SELECT ensure_day_partition(%(table)s, %(day)s::date)", table=table, day=day.date())
-    for table, column in (("conversations", "source"), ("turns", "content"), (f"turns_{FAULTY:%Y%m%d}", "content")):
-        rows(database, f"ALTER TABLE {table} ALTER {column} DROP NOT NULL")
+@pytest.fixture
+def judging(monkeypatch):
+    """Judge by some suites only, to save time where the others have nothing to say."""
+    return lambda *suites: monkeypatch.setattr(check_data_quality, "SUITES", tuple(suite.SUITE for suite in suites))
 
 
 @pytest.fixture
 def floor(database):
     append(database, sales_floor(conversations=6))
-    append(database, [just_now(), turn("host", 0, at=FAULTY), outcome("host", at=FAULTY)])
+    append(database, [just_now(), turn("host", 0)])
     ingest_events.run()
     return database
 
@@ -177,58 +60,21 @@ def test_good_facts_are_trusted_and_leave_the_list(floor):
     counts = check_data_quality.run()
 
     hours = rows(floor, "SELECT count(*) AS n FROM quality_verdicts")[0]["n"]
-    assert counts == {"checks": len(CHECKS), "failed": 0, "hours_trusted": hours, "hours_held": 0}
+    assert counts == {
+        "checks": len(CHECKS), "failed": 0, "hours_trusted": hours, "hours_held": 0, "hours_released": 0
+    }  # fmt: skip
     assert set(states(floor).values()) == {("trusted", None)}
     results = rows(floor, "SELECT table_name, expectation, window_start, window_end FROM quality_results")
     assert {(row["table_name"], row["expectation"]) for row in results} == CHECKS
     assert all(row["window_start"] == after(0) for row in results)
-    waiting = rows(floor, "SELECT DISTINCT consumer FROM changed_hours ORDER BY consumer")
-    assert [row["consumer"] for row in waiting] == ["feedback", "rollups"]
-    assert check_data_quality.run() == {"checks": 0, "failed": 0, "hours_trusted": 0, "hours_held": 0}
+    waiting = {row["consumer"] for row in rows(floor, "SELECT DISTINCT consumer FROM changed_hours")}
+    assert "quality" not in waiting
+    assert {"feedback", "rollups"} <= waiting
+    assert set(check_data_quality.run().values()) == {0}
 
 
-def test_every_expectation_catches_its_fault(floor):
-    without_safety(floor)
-    injected = [((table, name), inject(floor, at, table, fault)) for at, (table, name, fault) in enumerate(FAULTS)]
-    append(floor, [prediction("host", number, is_fallback=True, at=FAULTY) for number in range(30)])
-    append(floor, [turn(f"w{week}", n, at=after(n, days=-7 * week)) for week in (1, 2) for n in range(400)])
-    ingest_events.run()
-    rows(floor, "DELETE FROM quality_verdicts WHERE hour < %(start)s OR hour > now() - interval '1 day'", start=START)
-    rows(floor, "INSERT INTO quality_verdicts (hour) VALUES (date_trunc('hour', %(at)s::timestamptz))", at=TOMORROW)
-    rows(floor, "UPDATE quality_verdicts SET state = 'pending'")
-
-    counts = check_data_quality.run()
-
-    failed = failed_checks(floor)
-    assert {key for key, _ in injected} | BY_STATEMENT == CHECKS - SCHEMA
-    assert set(failed) == CHECKS - SCHEMA
-    assert counts["failed"] == len(failed)
-    for key, event in injected:
-        assert event in failed[key]["failing_events"], key
-    assert states(floor)[FAULTY][0] == "held"
-    recorded = str([row["observed"] for row in failed.values()])
-    assert not any(word in recorded for word in ("ana.lopez", "5678", "4111"))
-
-
-def test_a_table_without_its_columns_holds_every_hour(floor):
-    for table, column in (
-        ("conversations", "program"),
-        ("turns", "role"),
-        ("predictions", "feature_digest"),
-        ("outcomes", "tier"),
-        ("labels", "supersedes"),
-        ("assignments", "propensity"),
-    ):
-        rows(floor, f"ALTER TABLE {table} RENAME {column} TO something_else")
-
-    counts = check_data_quality.run()
-
-    assert set(failed_checks(floor)) == SCHEMA
-    assert counts["hours_trusted"] == 0
-    assert {state for state, _ in states(floor).values()} == {"held"}
-
-
-def test_exactly_the_hours_concerned_are_held_and_catch_up_by_themselves(database):
+def test_exactly_the_hours_concerned_are_held_and_catch_up_by_themselves(database, judging):
+    judging(turns, outcomes, labels)
     append(database, [turn("a", 0), prediction("a", 0, at=after(hours=1)), turn("b", 0, at=after(hours=2)), just_now()])
     append(database, [outcome("b", conversion_value=10**12, at=after(hours=5)), turn("c", -1, at=after(hours=3))])
     append(database, [label("a", "objection", ["colour"], number=0, at=after(hours=8))])
@@ -236,8 +82,7 @@ def test_exactly_the_hours_concerned_are_held_and_catch_up_by_themselves(databas
 
     counts = check_data_quality.run()
 
-    held = {hour: reason for hour, (state, reason) in states(database).items() if state == "held"}
-    assert held == {
+    assert held(database) == {
         after(0): "labels.labels_known",
         after(hours=1): "labels.labels_known",
         after(hours=2): "outcomes.value_plausible",
@@ -245,8 +90,8 @@ def test_exactly_the_hours_concerned_are_held_and_catch_up_by_themselves(databas
         after(hours=5): "outcomes.value_plausible",
         after(hours=8): "labels.labels_known",
     }
-    assert counts["hours_held"] == len(held)
-    assert counts["hours_trusted"] == len(states(database)) - len(held)
+    assert counts["hours_held"] == 6
+    assert counts["hours_trusted"] == len(states(database)) - 6
 
     rows(database, "UPDATE labels SET labels = '{price}'")
     append(
@@ -255,11 +100,11 @@ def test_exactly_the_hours_concerned_are_held_and_catch_up_by_themselves(databas
     ingest_events.run()
     check_data_quality.run()
 
-    still = {hour for hour, (state, _) in states(database).items() if state == "held"}
-    assert still == {after(hours=2), after(hours=3), after(hours=5)}
+    assert set(held(database)) == {after(hours=2), after(hours=3), after(hours=5)}
 
 
-def test_an_hour_that_changes_while_it_is_judged_stays_pending(floor, monkeypatch):
+def test_an_hour_that_changes_while_it_is_judged_stays_pending(floor, judging, monkeypatch):
+    judging(turns, labels)
     judge = Validator.judge
 
     def judge_while_facts_arrive(self, judged):
@@ -291,7 +136,8 @@ def test_a_check_that_cannot_run_has_failed_and_says_why(database):
     assert "no_such_column" in nonsense.observed["error"]
 
 
-def test_a_bad_truth_goes_on_holding_what_it_reaches(database):
+def test_a_bad_truth_goes_on_holding_what_it_reaches(database, judging):
+    judging(outcomes)
     append(database, [turn("a", 0), prediction("a", 0), just_now()])
     append(database, [outcome("a", conversion_value=10**12, at=after(hours=5))])
     ingest_events.run()
@@ -302,3 +148,148 @@ def test_a_bad_truth_goes_on_holding_what_it_reaches(database):
     check_data_quality.run()
 
     assert states(database)[after(0)] == ("held", "outcomes.value_plausible")
+
+
+def sold_once(name: str, **fields: Any) -> list[Event]:
+    """Return a call with an answer an hour later, and its sale a day later, as the CRM tells it."""
+    return [
+        turn(name, 0),
+        turn(name, 1, at=after(hours=1)),
+        prediction(name, 1, "conversion", probabilities={"sold": 0.7}, at=after(hours=1)),
+        label(name, "conversion", ["sold"], source="crm", at=after(days=1), value=90, currency="USD"),
+    ]
+
+
+def rolled_up(database) -> list[Any]:
+    return [
+        tuple(row.values())
+        for row in rows(
+            database,
+            "SELECT hour, metric, task, mode, version, slice, value, n FROM metric_rollups "
+            "WHERE metric <> 'throughput' ORDER BY 1, 2, 3, 4, 5, 6",
+        )
+    ]
+
+
+def test_what_a_bad_truth_held_catches_up_by_itself_once_it_is_corrected(database, judging):
+    judging(predictions, labels)
+    append(database, sold_once("a"))
+    ingest_events.run()
+    check_data_quality.run()
+    roll_up_metrics.run()
+    as_it_should_be = rolled_up(database)
+    bad = label("a", "conversion", ["sould"], source="human", at=after(hours=30))
+
+    append(database, [bad])
+    ingest_events.run()
+    check_data_quality.run()
+    skipped = roll_up_metrics.run()
+
+    assert held(database) == dict.fromkeys((after(0), after(hours=1), after(hours=30)), "labels.labels_known")
+    assert skipped["hours"] == 0
+    assert rolled_up(database) == as_it_should_be
+
+    append(database, [label("a", "conversion", ["sold"], at=after(hours=40), supersedes=bad["id"], value=90)])
+    ingest_events.run()
+    counts = check_data_quality.run()
+    roll_up_metrics.run()
+
+    assert held(database) == {}
+    assert counts["hours_trusted"] == 4
+    whoever_told = [row for row in as_it_should_be if "label_source" not in row[5]]
+    assert {"conversion_rate", "accuracy"} <= {row[1] for row in whoever_told}
+    assert [row for row in rolled_up(database) if "label_source" not in row[5]] == whoever_told
+    assert rows(database, "SELECT FROM changed_hours WHERE consumer IN ('quality', 'rollups')") == []
+
+
+def test_hours_are_judged_some_at_a_time_and_a_truth_reaches_across(database, judging, monkeypatch):
+    judging(turns, labels)
+    monkeypatch.setattr(check_data_quality, "HOURS_AT_ONCE", 1)
+    append(database, [turn("a", 0), turn("b", 0, at=after(hours=3))])
+    append(database, [label("a", "objection", ["colour"], number=0, at=after(hours=3))])
+    ingest_events.run()
+
+    counts = check_data_quality.run()
+
+    assert held(database) == dict.fromkeys((after(0), after(hours=3)), "labels.labels_known")
+    assert counts["checks"] == 2 * len(turns.SUITE.checks + labels.SUITE.checks)
+    assert counts["hours_held"] == 2
+
+
+def add_calls(database, source: str, hour: datetime, calls: int) -> None:
+    """Let so many calls begin in a trusted hour."""
+    rows(
+        database,
+        "INSERT INTO conversations (conversation_id, source, started_at, last_event_at) "
+        "SELECT gen_random_uuid(), %(source)s, %(at)s, %(at)s FROM generate_series(1, %(calls)s)",
+        source=source, at=hour, calls=calls,
+    )  # fmt: skip
+    rows(
+        database,
+        "INSERT INTO quality_verdicts (hour, state) VALUES (date_trunc('hour', %(at)s::timestamptz, 'UTC'), 'trusted') "
+        "ON CONFLICT DO NOTHING",
+        at=hour,
+    )
+
+
+def test_silence_and_volume_are_told_only_of_three_weeks_and_of_sources_that_go_on(database, judging):
+    judging(calls_by_hour, sources)
+    last_hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    for week in (1, 2, 3):
+        add_calls(database, "replayed", last_hour - timedelta(days=7 * week), calls=40)
+    for week in (1, 2):
+        add_calls(database, "new", last_hour - timedelta(days=7 * week), calls=40)
+        add_calls(database, "new", after(days=-7 * week), calls=40)
+    rows(
+        database,
+        "INSERT INTO replayed_sources (source, is_simulated, shift, first_at, last_at) "
+        "VALUES ('replayed', false, '0', now() - interval '30 days', now() - interval '7 days')",
+    )
+    append(database, [turn("a", 0)])
+    ingest_events.run()
+
+    check_data_quality.run()
+
+    told = rows(
+        database,
+        "SELECT expectation, has_passed, observed FROM quality_results",
+    )
+    assert {row["has_passed"] for row in told} == {True}
+    by_name = {row["expectation"]: row["observed"] for row in told}
+    assert by_name["not_silent"]["without three earlier weeks"] == 1
+    assert by_name["volume_not_too_low"]["without three earlier weeks or 20 calls"] == 2
+
+
+def test_data_docs_show_each_judgement_without_values_or_foreign_resources(database, judging, tmp_path, monkeypatch):
+    judging(turns, sources)
+    monkeypatch.setattr(data_docs, "KEPT", 2)
+    append(database, [turn("a", 0, "write to ana.lopez@example.com.mx please")])
+    ingest_events.run()
+
+    for _ in range(3):
+        check_data_quality.run()
+
+    folder = tmp_path / "data_docs"
+    judgements = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    assert len(judgements) == 2
+    first_page = (folder / "index.html").read_text()
+    assert [name for name in judgements if f"{name}/index.html" in first_page] == judgements
+    pages = {page.name: page.read_text() for page in (folder / judgements[-1]).glob("*.html")}
+    assert set(pages) >= {"index.html", "turns.rows.html", "turns.schema.html", "sources.rows.html"}
+    assert "no_email" in pages["turns.rows.html"]
+    assert "values must belong to this set" in pages["turns.rows.html"]
+    everything = first_page + "".join(pages.values())
+    assert "ana.lopez" not in everything
+    assert "<script" not in everything
+    assert "//" not in everything.replace("<!doctype", "")
+
+
+def test_a_verdict_stands_where_data_docs_cannot_be_written(database, judging, tmp_path):
+    judging(sources)
+    (tmp_path / "data_docs").write_text("a file where the folder should be")
+    append(database, [turn("a", 0)])
+    ingest_events.run()
+
+    counts = check_data_quality.run()
+
+    assert counts["hours_trusted"] == 1

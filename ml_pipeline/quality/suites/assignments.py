@@ -32,6 +32,7 @@ SUITE = Suite(
         lies_between("propensity_at_least_a_millionth", CRITICAL, "propensity", 1e-6),
         lies_between("propensity_at_most_1", CRITICAL, "propensity", None, 1),
         is_one_of("reason_known", WARNING, "reason", "drawn", "switched_off"),
+        is_true("experiment_exists", WARNING, "has_experiment"),
         is_true("conversation_exists", WARNING, "has_conversation"),
         is_not_in_the_future(),
     ),

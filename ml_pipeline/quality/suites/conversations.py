@@ -1,5 +1,12 @@
 from ml_pipeline.quality.check import Check, Suite
-from ml_pipeline.quality.suites.expectations import CRITICAL, has_columns, is_known, is_not_in_the_future
+from ml_pipeline.quality.suites.expectations import (
+    CRITICAL,
+    WARNING,
+    has_columns,
+    is_known,
+    is_not_in_the_future,
+    is_one_of,
+)
 
 SUITE = Suite(
     "conversations",
@@ -18,6 +25,8 @@ SUITE = Suite(
             "told_by",
         ),
         is_known("source_known", CRITICAL, "source"),
+        is_one_of("language_known", WARNING, "language", "en", "es"),
+        is_one_of("platform_known", WARNING, "platform", "web", "mobile", "api", "embedded"),
         Check(
             "ends_after_it_starts",
             CRITICAL,

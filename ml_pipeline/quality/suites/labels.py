@@ -5,6 +5,7 @@ from ml_pipeline.quality.suites.expectations import (
     has_columns,
     is_not_in_the_future,
     is_one_of,
+    is_told_once,
     is_true,
     lies_between,
 )
@@ -26,6 +27,7 @@ SUITE = Suite(
             "value",
             "currency",
             "supersedes",
+            "superseded_at",
         ),
         lies_between("turn_not_negative", CRITICAL, "turn", 0),
         is_one_of("source_known", CRITICAL, "source", *(str(source) for source in LabelSource)),
@@ -34,6 +36,8 @@ SUITE = Suite(
         # A label outside its set would count as "none of ours holds": a wrong truth.
         lies_between("labels_known", CRITICAL, "foreign_labels", None, 0),
         is_true("conversation_exists", WARNING, "has_conversation"),
+        lies_between("learnt_after_it_happened", WARNING, "hours_to_learn", -1),
+        is_told_once("one_label_at_a_time", WARNING),
         is_not_in_the_future(),
     ),
     is_truth=True,

@@ -2,14 +2,13 @@ from ml_pipeline.quality.check import Suite
 from ml_pipeline.quality.suites.expectations import (
     CRITICAL,
     WARNING,
-    finds_nothing,
     has_columns,
     is_false,
     is_known,
     is_not_in_the_future,
     is_one_of,
+    is_told_once,
     is_true,
-    is_unique,
     lies_between,
 )
 
@@ -21,13 +20,12 @@ SUITE = Suite(
         is_one_of("role_known", CRITICAL, "role", "user", "assistant", "system"),
         is_known("content_known", CRITICAL, "characters"),
         lies_between("content_not_empty", WARNING, "characters", 1),
-        is_unique("turn_told_once", CRITICAL, "told"),
+        is_told_once("turn_told_once", CRITICAL),
         is_true("conversation_exists", CRITICAL, "has_conversation"),
         is_not_in_the_future(),
         is_false("no_email", CRITICAL, "holds_email"),
         is_false("no_phone", CRITICAL, "holds_phone"),
         is_false("no_card", CRITICAL, "holds_card"),
-        finds_nothing("facts_fresh", WARNING, "stale_facts"),
-        finds_nothing("volume_usual", WARNING, "unusual_volume"),
+        is_false("no_identity_number", CRITICAL, "holds_identity"),
     ),
 )
