@@ -6,12 +6,13 @@ Names of groups as arguments run those alone.
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import facts_acts, facts_maturity
+from benchmarks import facts_acts, facts_maturity, facts_projection
 from benchmarks.claims import Claim, write
 
 GROUPS: dict[str, Callable[[], Iterator[Claim]]] = {
     "acts": facts_acts.claims,
     "maturity": facts_maturity.claims,
+    "projection": facts_projection.claims,
 }
 
 
