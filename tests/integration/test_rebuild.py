@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ml_pipeline.cli import app
-from ml_pipeline.events.rebuilding import facts
+from ml_pipeline.database.engine import transaction
+from ml_pipeline.events import store as live
 from ml_pipeline.events.rebuilding import store as rebuilding
 from ml_pipeline.jobs import ingest_events, rebuild, roll_up_metrics
 from tests.integration.events import (
@@ -124,6 +125,14 @@ def test_corrupted_facts_are_mended_and_their_hours_are_judged_again(floor):
     assert not rebuild.run().differing
 
 
+def test_the_connection_that_a_rebuild_gives_back_knows_the_live_tables_only(floor):
+    rebuild.run()
+
+    with transaction() as tx, tx.cursor() as cursor:
+        cursor.execute("SELECT relname FROM pg_class WHERE relnamespace = pg_my_temp_schema()")
+        assert cursor.fetchall() == []
+
+
 def test_only_hours_that_mended_rows_reach_are_named(floor):
     rows(
         floor, "UPDATE turns SET content = 'Never said.' WHERE event_id = (SELECT min(event_id::text)::uuid FROM turns)"
@@ -191,7 +200,7 @@ def test_the_command_tells_tables_and_examples(floor):
 def test_what_arrives_during_a_rebuild_is_not_lost_whether_projected_meanwhile_or_not(floor, monkeypatch, step):
     rows(floor, "UPDATE outcomes SET is_sold = NOT is_sold")
     original = getattr(rebuilding, step)
-    is_done = []
+    is_done: list[bool] = []
 
     def interrupted(*arguments: Any) -> Any:
         answer = original(*arguments)
@@ -223,7 +232,7 @@ def test_a_rebuild_that_is_killed_leaves_everything_as_it_was_and_the_next_one_s
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(facts.live, "name_hours", die)
+        dying.setattr(live, "name_hours", die)
         with pytest.raises(KeyboardInterrupt):
             rebuild.run()
     assert everything(floor) == corrupted
