@@ -12,6 +12,7 @@ from tests.integration.events import Event, append, conversation_id, label, outc
 from tests.integration.ledger import CALL, day
 
 RANKS = {"human": 1, "crm": 2, "agent": 3, "derived": 4}
+OFTEN = ("crm", "crm", "crm", *RANKS)
 NAMES = ("a", "b")
 
 # One row per moment: the sales, the labels and the outcomes as they were known.
@@ -34,7 +35,7 @@ def told(chance: random.Random) -> list[Event]:
     """Return truths about two conversations: sales, refunds, losses and labels of turns, some at one instant, many that
     supersede another: themselves, each other, one of the other conversation, or one that never comes."""
     events = [turn(name, 0, at=CALL) for name in NAMES]
-    for _ in range(9):
+    for _ in range(16):
         name, at = chance.choice(NAMES), day(chance.randrange(3))
         value = chance.choice([None, 0, 90, 250, -40])
         currency = chance.choice([None, "USD", "EUR"])
@@ -43,14 +44,14 @@ def told(chance: random.Random) -> list[Event]:
             result = chance.choice(["converted", "completed", "lost"])
             events.append(outcome(name, result, at=at, conversion_value=value, currency=currency))
         elif kind == 1:
-            said, who = chance.choice([["sold"], []]), chance.choice([*RANKS])
+            said, who = chance.choice([["sold"], []]), chance.choice(OFTEN)
             events.append(label(name, "conversion", said, source=who, at=at, value=value, currency=currency))
         else:
-            said, who = chance.choice([["price"], []]), chance.choice([*RANKS])
+            said, who = chance.choice([["price"], []]), chance.choice(OFTEN)
             events.append(label(name, "objection", said, source=who, at=at, number=chance.randrange(2)))
     truths = events[2:]
     for truth in truths:
-        if chance.random() < 0.6:
+        if chance.random() < 0.4:
             truth["data"]["supersedes"] = chance.choice(truths)["id"]
     return events
 

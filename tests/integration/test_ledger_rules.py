@@ -97,6 +97,15 @@ def test_what_may_not_supersede_a_sale_leaves_it_in_force(database, correction):
     assert found == [{"superseded_at": None}]
 
 
+def test_what_is_corrected_twice_is_out_of_force_from_the_first_time(database):
+    first = said(["sold"], on=1)
+    project(database, call(), first, said([], on=4, supersedes=first["id"]), said([], on=2, supersedes=first["id"]))
+
+    found = rows(database, "SELECT superseded_at FROM labels WHERE event_id = %(id)s", id=first["id"])
+
+    assert found == [{"superseded_at": day(2)}]
+
+
 def test_truths_that_name_one_another_in_a_ring_cancel_each_other(database):
     first, second = said(["sold"], on=1), said(["sold"], on=2)
     first["data"]["supersedes"], second["data"]["supersedes"] = second["id"], first["id"]

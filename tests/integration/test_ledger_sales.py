@@ -126,3 +126,49 @@ def test_a_sale_that_was_a_mistake_was_none(database):
     assert (found["is_sold"], found["sold_learnt_at"], found["refunded_learnt_at"]) == (False, None, None)
     assert found["lost_learnt_at"] == day(4)
     assert money(found) == (0, 0, "USD")
+
+
+def test_what_is_sold_again_is_refunded_no_more(database):
+    project(database, said(["sold"], on=1, value=90), said([], on=2), said(["sold"], on=3), said([], on=4))
+
+    refunded, again, found = sale(database, on=2), sale(database, on=3), sale(database)
+
+    assert (refunded["refunded_learnt_at"], again["refunded_learnt_at"]) == (day(2), None)
+    assert (again["sold_learnt_at"], again["net_value"]) == (day(1), 90)
+    assert (found["refunded_learnt_at"], found["net_value"], found["value"]) == (day(4), 0, 90)
+
+
+@pytest.mark.parametrize("on", [0, 3])
+def test_a_worth_that_the_better_source_does_not_name_is_the_agents(database, on):
+    project(database, ended("converted", on=on, conversion_value=2700, currency="EUR"), said(["sold"], on=1))
+
+    assert money(sale(database)) == (2700, 2700, "EUR")
+    assert sale(database)["label_source"] == "crm"
+
+
+def test_a_worse_source_does_not_move_what_the_better_one_named(database):
+    project(
+        database,
+        said(["sold"], on=1, value=2700, currency="USD"),
+        ended("converted", on=2, conversion_value=9, currency="EUR"),
+        ended("refunded", on=3, conversion_value=0),
+        said(["sold"], on=4),
+    )
+
+    found = sale(database)
+
+    assert money(found) == (2700, 2700, "USD")
+    assert (found["is_sold"], found["refunded_learnt_at"]) == (True, None)
+
+
+def test_a_sale_whose_worth_nobody_named_has_none(database):
+    project(database, ended(), said(["sold"], on=1), said(["sold"], on=2, value=-9))
+
+    assert money(sale(database)) == (None, None, "")
+
+
+def test_a_refund_is_never_more_than_the_sale(database):
+    project(database, said(["sold"], on=1, value=90), said([], on=2, value=-60), said([], on=3, value=-60))
+
+    assert money(sale(database, on=2)) == (90, 30, "")
+    assert money(sale(database)) == (90, 0, "")
