@@ -113,24 +113,26 @@ CROSS JOIN LATERAL (
 CREATE TEMPORARY TABLE audiences ON COMMIT DROP AS SELECT DISTINCT audience, slices FROM described;
 
 -- name: list_cells()!
+-- series: one hour of one task, mode and version.
 CREATE TEMPORARY TABLE cells ON COMMIT DROP AS
-SELECT row_number() OVER ()::integer AS cell, same.*,
+SELECT row_number() OVER ()::integer AS cell,
+       dense_rank() OVER (ORDER BY hour, task COLLATE "C", mode COLLATE "C", version COLLATE "C") AS series, same.*,
        slices || CASE WHEN phase = '' THEN '{}' ELSE ARRAY['phase=' || phase] END AS slices
 FROM (SELECT DISTINCT a.hour, a.task, a.mode, a.version, a.phase, d.audience
       FROM answers AS a JOIN described AS d USING (conversation_id)) AS same
 JOIN audiences USING (audience);
 
--- name: list_parts()!
-CREATE TEMPORARY TABLE parts ON COMMIT DROP AS
-SELECT row_number() OVER ()::integer AS part, one.*, split_part(slice, '=', 1) AS dimension
-FROM (SELECT DISTINCT hour, task, mode, version, slice FROM cells CROSS JOIN unnest(slices) AS slice) AS one;
-
 -- name: join_cells_with_parts()!
 CREATE TEMPORARY TABLE cell_parts ON COMMIT DROP AS
-SELECT c.cell, p.part, p.dimension
-FROM cells AS c
-CROSS JOIN unnest(c.slices) AS slice
-JOIN parts AS p USING (hour, task, mode, version, slice);
+SELECT cell, dense_rank() OVER (ORDER BY series, slice COLLATE "C")::integer AS part, slice,
+       split_part(slice, '=', 1) AS dimension
+FROM cells CROSS JOIN unnest(slices) AS slice;
+
+-- name: list_parts()!
+CREATE TEMPORARY TABLE parts ON COMMIT DROP AS
+SELECT DISTINCT ON (p.part) p.part, c.hour, c.task, c.mode, c.version, p.slice, p.dimension
+FROM cell_parts AS p JOIN cells AS c USING (cell)
+ORDER BY p.part;
 
 -- name: place_answers()!
 CREATE TEMPORARY TABLE placed ON COMMIT DROP AS
@@ -163,11 +165,11 @@ JOIN placed AS p USING (answer)
 GROUP BY p.cell, s.label, s.label_source;
 
 -- name: weigh()!
--- The planner takes a table it knows nothing of for larger than a day is.
-ANALYZE answers; ANALYZE described; ANALYZE cells; ANALYZE parts; ANALYZE cell_parts;
+-- The planner takes a table it knows nothing of for another size, and joins by nested loops.
+ANALYZE answers; ANALYZE described; ANALYZE cells; ANALYZE cell_parts (cell, part);
 
 -- name: weigh_scored()!
-ANALYZE placed; ANALYZE scored; ANALYZE judged;
+ANALYZE placed (answer, cell); ANALYZE scored (answer); ANALYZE judged (cell);
 
 -- name: read_dialogues()!
 -- How the conversations that started in these hours went. agent_share: of the characters said. The first objection is that

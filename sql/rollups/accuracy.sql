@@ -9,9 +9,9 @@ WITH whole AS MATERIALIZED (
     JOIN placed AS p USING (answer)
     GROUP BY p.cell, one.label_source
 ), counted AS (
-    SELECT hour, task, mode, version, slice, sum(rightly) AS rightly, sum(n) AS n
-    FROM whole JOIN cell_parts USING (cell) JOIN parts USING (part)
-    GROUP BY hour, task, mode, version, slice
+    SELECT p.hour, p.task, p.mode, p.version, p.slice, summed.rightly, summed.n
+    FROM (SELECT part, sum(rightly) AS rightly, sum(n) AS n FROM whole JOIN cell_parts USING (cell) GROUP BY part) AS summed
+    JOIN parts AS p USING (part)
     UNION ALL
     SELECT hour, task, mode, version, 'label_source=' || label_source, sum(rightly), sum(n)
     FROM whole JOIN cells USING (cell)
