@@ -11,7 +11,7 @@ from typing import Any
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
-from ml_pipeline.dashboards import live_page
+from ml_pipeline.dashboards import data_docs, live_page
 
 STATIC = Path(__file__).parent / "static"
 HEADERS = {
@@ -29,6 +29,7 @@ def create_app(guards: Sequence[Any] = (), clock: Callable[[], datetime] = lambd
     app = FastAPI(title="ML pipeline", dependencies=list(guards), docs_url=None, redoc_url=None, openapi_url=None)
     app.middleware("http")(_add_headers)
     app.include_router(live_page.router(clock))
+    app.include_router(data_docs.router())
     app.get("/")(lambda: RedirectResponse("live"))
     app.get("/static/{name}")(_static)
     return app

@@ -15,6 +15,13 @@ def links() -> list[dict[str, str]]:
             "url_route": "ml-pipeline-live",
         },
         {
+            "name": "Data Docs",
+            "href": f"{PREFIX}/data-docs/",
+            "destination": "nav",
+            "category": "browse",
+            "url_route": "ml-pipeline-data-docs",
+        },
+        {
             "name": "Model versions (MLflow)",
             "href": f"{load_settings().mlflow_uri.rstrip('/')}/#/models",
             "destination": "nav",

@@ -165,7 +165,7 @@ def test_pages_may_release_and_agents_may_not(held):
 
     with psycopg2.connect(held.dashboards_dsn) as connection, connection.cursor() as cursor:
         cursor.execute(release, (HELD[0],))
-        answer = cursor.fetchone()[0]
+        (answer,) = cursor.fetchone() or ({},)
     with (
         psycopg2.connect(held.capture_dsn) as connection,
         connection.cursor() as cursor,

@@ -18,10 +18,11 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Any:
     return MLPipelinePlugin
 
 
-def test_airflows_navigation_leads_to_the_live_view_and_to_the_model_versions(plugin):
+def test_airflows_navigation_leads_to_our_pages_and_to_the_model_versions(plugin):
     leads_to = {view["name"]: view["href"] for view in plugin.external_views}
 
     assert leads_to["Live"] == "/ml-pipeline/live"
+    assert leads_to["Data Docs"] == "/ml-pipeline/data-docs/"
     assert leads_to["Model versions (MLflow)"] == "http://127.0.0.1:5055/#/models"
 
 
@@ -33,9 +34,9 @@ def test_the_mounted_pages_open_to_nobody_without_a_login(plugin):
         async with httpx.AsyncClient(transport=transport, base_url="http://airflow") as client:
             return (await client.get(path)).status_code
 
-    answers = [asyncio.run(ask(path)) for path in ("/live", "/live/figures", "/static/pages.css")]
+    answers = [asyncio.run(ask(path)) for path in ("/live", "/live/figures", "/static/pages.css", "/data-docs/")]
 
-    assert answers == [401, 401, 401]
+    assert answers == [401, 401, 401, 401]
 
 
 def test_there_is_one_plugin_file_and_its_name_collides_with_nothing():
