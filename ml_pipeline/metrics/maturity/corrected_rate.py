@@ -2,8 +2,7 @@
 
 Its interval crosses two errors. That of the delay curve is in its resampled references. That of the window is
 Jeffreys' interval of the share sold so far, widened by the dispersion between the reference's days. The window's own
-seven days are too few to be resampled: such an interval held the true rate in 88 of 100 simulated floors, this one in
-95 (docs/maturity.md).
+seven days are too few to be resampled: docs/maturity.md.
 
 References: J. F. Lawless, Adjustments for reporting delays and the prediction of occurred but not reported events,
 Canadian Journal of Statistics 22(1), 1994; L. D. Brown, T. T. Cai and A. DasGupta, Interval estimation for a binomial
