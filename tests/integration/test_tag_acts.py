@@ -125,9 +125,11 @@ def test_late_turns_are_read_alone(database):
     assert counts["turns"] == 1
 
 
-def test_a_turn_that_is_told_otherwise_is_read_again_and_its_label_superseded(database):
-    late = turn("c", 1, "Yes, go on.", at=after(20), conversation={"language": "en"})
+@pytest.mark.parametrize("seconds", [10, 20])
+def test_a_turn_that_is_told_otherwise_is_read_again_and_its_label_superseded(database, seconds):
+    late = turn("c", 1, "Yes, go on.", at=after(seconds), conversation={"language": "en"})
     early = turn("c", 1, PRICE, at=after(10), conversation={"language": "en"})
+    early["id"], late["id"] = sorted((early["id"], late["id"]))
     tagged(database, [late])
 
     tagged(database, [early])
