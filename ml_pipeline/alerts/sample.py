@@ -10,13 +10,25 @@ effect measures, Statistics in Medicine 27, 2008 (difference of two intervals).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 Z = 3.29
 """99.9 % lie within so many standard errors."""
 
 MIN_HOURS = 6
 """Hours from which their spread says something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """A metric of one hour: ``value`` is a mean over ``n``, ``mean_square`` that of the squares, where it is known."""
+
+    at: datetime
+    value: float
+    n: int
+    mean_square: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +67,25 @@ class Sample:
         centre = (p + Z**2 / (2 * n)) / (1 + Z**2 / n)
         reach = Z / (1 + Z**2 / n) * math.sqrt(p * (1 - p) / n + Z**2 / (4 * n**2))
         return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def merge(hours: Sequence[Hour], *, is_share: bool) -> Sample:
+    """Return the hours, at least one, as one sample."""
+    n = sum(hour.n for hour in hours)
+    value = sum(hour.value * hour.n for hour in hours) / n
+    variance = None
+    if len(hours) > 1:
+        spread = sum((hour.n * (hour.value - value)) ** 2 for hour in hours)
+        variance = spread / n**2 * len(hours) / (len(hours) - 1)
+    squares = [hour.mean_square * hour.n for hour in hours if hour.mean_square is not None]
+    mean_square = sum(squares) / n if len(squares) == len(hours) else None
+    return Sample(value, n, len(hours), is_share, variance, mean_square)
+
+
+def farthest(hours: Sequence[Hour], value: float, count: int = 5) -> list[datetime]:
+    """Return the hours that moved the mean ``value`` most, the first the most."""
+    ranked = sorted(hours, key=lambda hour: -abs(hour.n * (hour.value - value)))
+    return [hour.at for hour in ranked[:count]]
 
 
 def difference(recent: Sample, usual: Sample) -> tuple[float, float]:

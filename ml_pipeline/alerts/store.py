@@ -1,6 +1,7 @@
 """The statements of alert rules: what they read, and what is kept of alerts. Nothing here commits."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from ml_pipeline.alerts.kinds import absence, budget, change, drift, quality, th
 from ml_pipeline.alerts.lifecycle import Key, News, Standing, Step
 from ml_pipeline.alerts.rule import MetricRule, last_hours
 from ml_pipeline.alerts.rulebook import AnyRule, Rulebook
-from ml_pipeline.alerts.sample import Sample
+from ml_pipeline.alerts.sample import Hour, Sample, farthest, merge
 from ml_pipeline.alerts.verdict import Verdict
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
@@ -20,8 +21,23 @@ from ml_pipeline.vocabulary.interval import Interval
 
 Row = Mapping[str, Any]
 
+KEY = ("task", "mode", "version", "slice")
+
 KEPT = timedelta(days=90)
 """How long it is kept how a rule stands with a subject that it does not find any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The hours of one subject, and its key in metric_rollups."""
+
+    key: Mapping[str, str]
+    hours: tuple[Hour, ...]
+
+    def evidence(self, window: Interval, sample: Sample) -> dict[str, Any]:
+        """Return where the figure comes from: its rows, and the hours that moved it most."""
+        moved_most = farthest(self.hours, sample.value)
+        return {**self.key, "from": window.start, "to": window.end, "hours": sample.hours, "worst_hours": moved_most}
 
 
 def lock(tx: Transaction) -> None:
@@ -62,34 +78,48 @@ def _verdicts(tx: Transaction, rule: AnyRule, now: datetime) -> Iterator[Verdict
 
 
 def _thresholds(tx: Transaction, rule: MetricRule, window: Interval) -> Iterator[threshold.Reading]:
-    for subject, row in _samples(tx, rule, window).items():
-        yield threshold.Reading(subject, window, _sample(rule, row), _evidence(rule, window, row))
+    for subject, found in _series(tx, rule, window).items():
+        sample = merge(found.hours, is_share=rule.is_share)
+        yield threshold.Reading(subject, window, sample, found.evidence(window, sample))
 
 
 def _changes(tx: Transaction, rule: change.Change, window: Interval, now: datetime) -> Iterator[change.Reading]:
     if rule.is_matured:
-        rows = list(queries("alerts").matured_rates(tx, slice=_pattern(rule.slice), now=now))
-        recent = _by_subject(row for row in rows if row["is_recent"])
-        usual = _by_subject(row for row in rows if not row["is_recent"])
-    else:
-        recent, usual = _samples(tx, rule, window), _samples(tx, rule, window, weeks_back=(1, rule.weeks))
-    for subject, row in recent.items():
+        yield from _matured_changes(tx, rule, window, now)
+        return
+    usual = _series(tx, rule, window, weeks_back=(1, rule.weeks))
+    for subject, found in _series(tx, rule, window).items():
         if subject in usual:
-            before = _sample(rule, usual[subject])
-            yield change.Reading(subject, window, _sample(rule, row), before, _evidence(rule, window, row))
+            sample = merge(found.hours, is_share=rule.is_share)
+            before = merge(usual[subject].hours, is_share=rule.is_share)
+            yield change.Reading(subject, window, sample, before, found.evidence(window, sample))
+
+
+def _matured_changes(tx: Transaction, rule: change.Change, window: Interval, now: datetime) -> Iterator[change.Reading]:
+    rates = {
+        (row["slice"], row["is_recent"]): Sample(row["value"], row["n"], row["hours"], True, row["variance"])
+        for row in queries("alerts").matured_rates(tx, slice=_pattern(rule.slice), now=now)
+    }
+    for (name, is_recent), sample in rates.items():
+        if is_recent and (name, False) in rates:
+            evidence = {"table": "matured_rates", "slice": name, "as_of": window.end}
+            yield change.Reading(name, window, sample, rates[name, False], evidence)
 
 
 def _budgets(tx: Transaction, rule: budget.Budget, window: Interval) -> Iterator[budget.Reading]:
-    by_span = {hours: _samples(tx, rule, last_hours(window.end, hours)) for hours in rule.spans}
-    for subject, row in by_span[rule.window_hours].items():
-        spans = {hours: _sample(rule, rows[subject]) for hours, rows in by_span.items() if subject in rows}
-        yield budget.Reading(subject, window, spans, _evidence(rule, window, row))
+    for subject, found in _series(tx, rule, window).items():
+        spans = {}
+        for length in rule.spans:
+            hours = [hour for hour in found.hours if hour.at in last_hours(window.end, length)]
+            if hours:
+                spans[length] = merge(hours, is_share=rule.is_share)
+        yield budget.Reading(subject, window, spans, found.evidence(window, spans[rule.window_hours]))
 
 
-def _samples(
+def _series(
     tx: Transaction, rule: MetricRule, window: Interval, weeks_back: tuple[int, int] = (0, 0)
-) -> dict[str, Row]:
-    rows = queries("alerts").samples(
+) -> dict[str, Series]:
+    rows = queries("alerts").hours(
         tx,
         metric=rule.metric,
         task=_pattern(rule.task),
@@ -102,11 +132,13 @@ def _samples(
         first_week=weeks_back[0],
         last_week=weeks_back[1],
     )
-    return _by_subject(rows)
+    return {" ".join(filter(None, (row[name] for name in KEY))): _one_series(rule, row) for row in rows}
 
 
-def _by_subject(rows: Iterable[Row]) -> dict[str, Row]:
-    return {" ".join(filter(None, (row["task"], row["mode"], row["version"], row["slice"]))): row for row in rows}
+def _one_series(rule: MetricRule, row: Row) -> Series:
+    squares = row["squares"] if rule.over is None else [None] * len(row["hours"])
+    hours = map(Hour, row["hours"], row["values"], row["counts"], squares)
+    return Series({"metric": rule.metric, **{name: row[name] for name in KEY}}, tuple(hours))
 
 
 def _pattern(selector: str) -> str:
@@ -117,17 +149,6 @@ def _pattern(selector: str) -> str:
     """
     escaped = selector.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
     return escaped.replace("*", "%")
-
-
-def _sample(rule: MetricRule, row: Row) -> Sample:
-    mean_square = None if rule.over is not None else row["mean_square"]
-    return Sample(row["value"], row["n"], row["hours"], rule.is_share, row["variance"], mean_square)
-
-
-def _evidence(rule: MetricRule, window: Interval, row: Row) -> dict[str, Any]:
-    """Return where the rows stand: their key in metric_rollups, the hours, and those that differ most."""
-    key = {"metric": rule.metric, **{name: row[name] for name in ("task", "mode", "version", "slice")}}
-    return {**key, "from": window.start, "to": window.end, "hours": row["hours"], "worst_hours": row["worst_hours"]}
 
 
 def _absences(tx: Transaction, rule: absence.Absence, window: Interval) -> Iterator[absence.Reading]:
@@ -168,7 +189,7 @@ def standings(tx: Transaction) -> dict[Key, Standing]:
 def record(tx: Transaction, news: Sequence[News], now: datetime) -> None:
     """Keep how the rules stand; open, renew and resolve alerts."""
     named = queries("alerts")
-    named.keep_standings(tx, [_standing_row(each) for each in news])
+    named.keep_standings(tx, standings=_json([_standing_row(each) for each in news]))
     named.open_alerts(tx, [_alert_row(each, now) for each in news if each.step is Step.OPEN])
     named.renew_alerts(tx, [_alert_row(each, now) for each in news if each.step is Step.SEEN])
     resolved = [(each.rule.name, each.verdict.subject) for each in news if each.step is Step.RESOLVE]
@@ -215,10 +236,14 @@ def _alert_row(news: News, now: datetime) -> Row:
         "value": news.verdict.value,
         "bound": news.verdict.bound,
         "n": news.verdict.n,
-        # An infinite bound of an interval becomes null.
-        "evidence": msgspec.json.encode(news.verdict.evidence).decode(),
+        "evidence": _json(news.verdict.evidence),
         "now": now,
     }
+
+
+def _json(value: Any) -> str:
+    """Return ``value`` as JSON; a bound that is infinite becomes null."""
+    return msgspec.json.encode(value).decode()
 
 
 def list_alerts(tx: Transaction, *, with_resolved: bool) -> list[Row]:

@@ -11,42 +11,29 @@ SAVEPOINT reading;
 -- name: back_to_savepoint()!
 ROLLBACK TO SAVEPOINT reading;
 
--- name: samples(metric, task, mode, version, slice, over, start, end, first_week, last_week)
--- The hours of [start, end), and the same hours of earlier weeks, merged per subject; hours that are held now do not
--- count. With `over`, values are the share of the histogram in buckets that lie wholly from `over` on.
--- variance: of the merged value, by how the hours differ (ratio estimate, hours as clusters).
-WITH hourly AS MATERIALIZED (
-    SELECT r.*
-    FROM generate_series(:first_week::integer, :last_week::integer) AS week
-    CROSS JOIN LATERAL (
-        SELECT hour, task, mode, version, slice, n, mean_square,
-               CASE WHEN :over::double precision IS NULL THEN value
-                    ELSE (SELECT coalesce(sum(held::bigint) FILTER (
-                                     WHERE power(1.1, bucket::integer) >= :over::double precision), 0)
-                                 / nullif(sum(held::bigint), 0)
-                          FROM jsonb_each_text(histogram) AS counted(bucket, held)) END::double precision AS value
-        FROM metric_rollups
-        WHERE metric = :metric
-          AND hour >= :start::timestamptz - week * interval '7 days'
-          AND hour < :end::timestamptz - week * interval '7 days'
-          AND task LIKE :task AND mode LIKE :mode AND version LIKE :version AND slice LIKE :slice
-        OFFSET 0
-    ) AS r
-    WHERE value IS NOT NULL AND NOT EXISTS (SELECT FROM quality_verdicts AS v WHERE v.hour = r.hour AND state = 'held')
-), merged AS (
-    SELECT task, mode, version, slice, sum(value * n) / sum(n) AS value, sum(n)::bigint AS n, count(*) AS hours,
-           sum(mean_square * n) / sum(n) AS mean_square
-    FROM hourly
-    WHERE n > 0
-    GROUP BY task, mode, version, slice
-)
-SELECT task, mode, version, slice, m.value, m.n, m.hours, m.mean_square,
-       sum((h.n * (h.value - m.value)) ^ 2) / m.n::double precision ^ 2 * m.hours / nullif(m.hours - 1, 0) AS variance,
-       jsonb_path_query_array(jsonb_agg(h.hour ORDER BY abs(h.n * (h.value - m.value)) DESC),
-                              '$[0 to 4]') AS worst_hours
-FROM merged AS m JOIN hourly AS h USING (task, mode, version, slice)
-WHERE h.n > 0
-GROUP BY task, mode, version, slice, m.value, m.n, m.hours, m.mean_square;
+-- name: hours(metric, task, mode, version, slice, over, start, end, first_week, last_week)
+-- Grain: one row per subject: its hours of [start, end), and the same hours of earlier weeks; those that are held now
+-- are left out. With `over`, values are the share of the histogram in buckets that lie wholly from `over` on.
+SELECT task, mode, version, slice, array_agg(hour) AS hours, array_agg(value) AS values, array_agg(n) AS counts,
+       array_agg(mean_square) AS squares
+FROM generate_series(:first_week::integer, :last_week::integer) AS week
+CROSS JOIN LATERAL (
+    SELECT hour, task, mode, version, slice, n, mean_square,
+           CASE WHEN :over::double precision IS NULL THEN value
+                ELSE (SELECT coalesce(sum(held::bigint) FILTER (
+                                 WHERE power(1.1, bucket::integer) >= :over::double precision), 0)
+                             / nullif(sum(held::bigint), 0)
+                      FROM jsonb_each_text(histogram) AS counted(bucket, held)) END::double precision AS value
+    FROM metric_rollups
+    WHERE metric = :metric
+      AND hour >= :start::timestamptz - week * interval '7 days'
+      AND hour < :end::timestamptz - week * interval '7 days'
+      AND task LIKE :task AND mode LIKE :mode AND version LIKE :version AND slice LIKE :slice
+    OFFSET 0
+) AS rolled
+WHERE value IS NOT NULL AND n > 0
+  AND NOT EXISTS (SELECT FROM quality_verdicts AS verdict WHERE verdict.hour = rolled.hour AND state = 'held')
+GROUP BY task, mode, version, slice;
 
 -- name: matured_rates(slice, now)
 -- The rate of the last seven days as it will be once mature, and of two to four whole weeks before, all as known last.
@@ -62,10 +49,9 @@ WITH known AS (
 ), chosen AS (
     SELECT *, row_number() OVER (PARTITION BY slice, is_recent ORDER BY window_end DESC) AS nth FROM known
 )
-SELECT '' AS task, '' AS mode, '' AS version, slice, is_recent,
+SELECT slice, is_recent,
        sum(corrected_rate * n_total) / sum(n_total) AS value, sum(n_total)::bigint AS n, 168 * count(*) AS hours,
-       NULL::double precision AS mean_square, (sum(error * n_total) / sum(n_total)) ^ 2 AS variance,
-       NULL::jsonb AS worst_hours
+       (sum(error * n_total) / sum(n_total)) ^ 2 AS variance
 FROM chosen
 WHERE nth <= 4
 GROUP BY slice, is_recent
@@ -157,7 +143,7 @@ WHERE EXISTS (
 
 -- name: measure_held_hours(now)
 SELECT '' AS subject,
-       coalesce(extract(epoch FROM :now::timestamptz - min(judged_at)) / 3600, 0)::double precision AS value,
+       coalesce(extract(epoch FROM :now::timestamptz - min(held_since)) / 3600, 0)::double precision AS value,
        NULL::bigint AS n,
        jsonb_build_object('hours', jsonb_path_query_array(jsonb_agg(hour ORDER BY hour), '$[0 to 47]'),
                           'reasons', jsonb_path_query_array(jsonb_agg(DISTINCT reason), '$[0 to 9]')) AS evidence
@@ -255,9 +241,11 @@ SELECT rule, subject, coalesce(s.judged_until, a.last_seen_at) AS judged_until, 
 FROM alert_standings AS s
 FULL JOIN (SELECT rule, subject, last_seen_at FROM alerts WHERE resolved_at IS NULL) AS a USING (rule, subject);
 
--- name: keep_standings(rule, subject, judged_until, streak, streak_before)*!
+-- name: keep_standings(standings)!
+-- Of an array of {rule, subject, judged_until, streak, streak_before}.
 INSERT INTO alert_standings AS known (rule, subject, judged_until, streak, streak_before)
-VALUES (:rule, :subject, :judged_until, :streak, :streak_before)
+SELECT * FROM jsonb_to_recordset(:standings::jsonb)
+    AS told(rule text, subject text, judged_until timestamptz, streak integer, streak_before integer)
 ON CONFLICT (rule, subject) DO UPDATE
 SET judged_until = excluded.judged_until, streak = excluded.streak, streak_before = excluded.streak_before;
 

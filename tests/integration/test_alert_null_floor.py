@@ -13,7 +13,7 @@ from tests.integration.events import START, rows
 BEGIN = START.replace(hour=0) - timedelta(days=49)
 WEEKS_BEFORE, WEEKS_JUDGED = 4, 3
 HOURS = 168 * (WEEKS_BEFORE + WEEKS_JUDGED)
-JUDGED_EVERY = 8
+JUDGED_EVERY = 11
 
 QUIET_FOR_A_REASON = {
     "error_rate_high", "error_budget_burns", "latency_high", "accuracy_drop", "precision_drop", "calibration_worse",
