@@ -6,13 +6,16 @@ Names of groups as arguments run those alone.
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import facts_acts, facts_maturity, facts_projection
+from benchmarks import facts_acts, facts_maturity, facts_projection, facts_quality, facts_rollup, facts_trends
 from benchmarks.claims import Claim, write
 
 GROUPS: dict[str, Callable[[], Iterator[Claim]]] = {
     "acts": facts_acts.claims,
     "maturity": facts_maturity.claims,
     "projection": facts_projection.claims,
+    "quality": facts_quality.claims,
+    "rollup": facts_rollup.claims,
+    "trends": facts_trends.claims,
 }
 
 

@@ -19,6 +19,7 @@ from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
 from ml_pipeline.cli.switch import switch
+from ml_pipeline.cli.trends import trends
 from ml_pipeline.errors import PipelineError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -32,6 +33,7 @@ app.command()(rebuild)
 app.command()(replay)
 app.command()(status)
 app.command()(switch)
+app.command()(trends)
 app.add_typer(acts, name="acts")
 app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")

@@ -53,3 +53,19 @@ FROM jsonb_to_recordset(:rows) AS found(
     metric text, task text, mode text, version text, slice text, at timestamptz, before double precision,
     after double precision, detected_at timestamptz, evidence jsonb)
 ON CONFLICT DO NOTHING;
+
+-- name: newest_trends(metric, everything)
+-- How metrics stand against a week before, at the newest time each was looked at; only what is significant unless
+-- `everything`. Of one metric where it is named.
+SELECT as_of, grain, t.metric, task, mode, version, slice, level, low, high, n, change, change_low, change_high, p_value,
+       compared_with, is_significant
+FROM metric_trends AS t
+JOIN (SELECT metric, max(as_of) AS as_of FROM metric_trends GROUP BY metric) AS newest USING (metric, as_of)
+WHERE t.metric = coalesce(:metric, t.metric) AND (:everything OR is_significant)
+ORDER BY t.metric, task, mode, version, slice, grain;
+
+-- name: newest_change_points(metric, since)
+SELECT metric, task, mode, version, slice, at, before, after, detected_at, evidence
+FROM change_points
+WHERE metric = coalesce(:metric, metric) AND detected_at >= :since
+ORDER BY at DESC, metric, task, mode, version, slice;

@@ -1,12 +1,15 @@
 """Trends and change points from days in Postgres, and who may write them."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 from psycopg2.extras import execute_values
+from typer.testing import CliRunner
 
 from benchmarks.trend_floors import KINDS, MONDAY, Step, family
+from ml_pipeline.cli import app
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.jobs import roll_up_metrics
 from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
@@ -123,6 +126,27 @@ def test_metrics_of_the_sale_are_looked_at_once_they_are_settled(database):
 
     as_of = {row["metric"]: row["as_of"] for row in rows(database, TRENDS)}
     assert as_of == {"error_rate": MONDAY + 60 * DAY, "conversion_rate": MONDAY + 30 * DAY}
+
+
+def test_the_command_tells_what_changed_and_since_when(database):
+    keep_days(floor(70, Step(63, 1.4)))
+    roll_up_metrics.find_trends(MONDAY + 70 * DAY)
+
+    shown = CliRunner().invoke(app, ["trends", "--metric", "latency_mean"], env={"COLUMNS": "200"})
+    told = json.loads(CliRunner().invoke(app, ["trends", "--all", "--json"]).output)
+
+    assert shown.exit_code == 0
+    assert "latency_mean" in shown.output
+    assert len(told["trends"]) == 48
+
+
+def test_the_command_knows_its_metrics(database):
+    unknown = CliRunner().invoke(app, ["trends", "--metric", "luck"])
+    empty = CliRunner().invoke(app, ["trends"])
+
+    assert unknown.exit_code == 2
+    assert "luck" in unknown.output
+    assert "No metric differs" in empty.output
 
 
 def test_slices_have_trends_and_no_change_points(database):

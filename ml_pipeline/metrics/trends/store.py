@@ -14,6 +14,8 @@ from ml_pipeline.metrics.trends.family import Looked, Trend
 from ml_pipeline.metrics.trends.selection import Kind
 from ml_pipeline.metrics.trends.series import Day, Series
 
+Row = dict[str, Any]
+
 
 def lock(tx: Transaction) -> None:
     """Wait until nobody else looks for trends."""
@@ -50,7 +52,7 @@ def keep_trends(tx: Transaction, as_of: datetime, trends: Mapping[Looked, Trend]
     return kept
 
 
-def _trend_row(kept: tuple[Looked, Trend]) -> dict[str, Any]:
+def _trend_row(kept: tuple[Looked, Trend]) -> Row:
     (series, grain), trend = kept
     level, change = trend.comparison.level, trend.comparison.change
     return {
@@ -87,9 +89,19 @@ def record_change_points(tx: Transaction, found: Mapping[Series, Iterable[Change
     return recorded
 
 
+def newest_trends(tx: Transaction, metric: str | None, *, everything: bool) -> list[Row]:
+    """Return how metrics stand at the newest time they were looked at; significant changes alone or ``everything``."""
+    return [dict(row) for row in queries("trends").newest_trends(tx, metric=metric, everything=everything)]
+
+
+def newest_change_points(tx: Transaction, metric: str | None, since: datetime) -> list[Row]:
+    """Return the change points detected from ``since`` on, the newest first."""
+    return [dict(row) for row in queries("trends").newest_change_points(tx, metric=metric, since=since)]
+
+
 def _series(row: Mapping[str, Any]) -> Series:
     return Series(*(row[name] for name in Series._fields))
 
 
-def _json(rows: list[dict[str, Any]]) -> str:
+def _json(rows: list[Row]) -> str:
     return msgspec.json.encode(rows).decode()
