@@ -79,15 +79,16 @@ def verdicts(held: int, trusted: int, *, held_ago: float = 5) -> Arrange:
         rows(
             database,
             """
-            INSERT INTO quality_verdicts (hour, state, reason, judged_at)
+            INSERT INTO quality_verdicts (hour, state, reason, judged_at, held_since)
             SELECT %(now)s::timestamptz - n * interval '1 hour', CASE WHEN n <= %(held)s THEN 'held' ELSE 'trusted' END,
-                   CASE WHEN n <= %(held)s THEN 'turns.no_email' END, %(judged_at)s
+                   CASE WHEN n <= %(held)s THEN 'turns.no_email' END, %(now)s,
+                   CASE WHEN n <= %(held)s THEN %(held_since)s::timestamptz END
             FROM generate_series(1, %(hours)s) AS n
             """,
             now=NOW,
             held=held,
             hours=held + trusted,
-            judged_at=NOW - timedelta(hours=held_ago),
+            held_since=NOW - timedelta(hours=held_ago),
         )
 
     return arrange
