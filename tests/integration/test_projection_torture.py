@@ -108,6 +108,7 @@ class HighWaterMark:
                 self._mark = found["mark"]
                 batch = store.read_batch(tx, found["ids"])
                 assert batch is not None
+                store.ensure_partitions(tx)
                 store.project(tx, batch, ())
                 store.announce(tx)
 
