@@ -1,25 +1,28 @@
 -- The rollup works on temporary tables that live as long as its transaction:
 --   declared (metric, dimension)  what the catalogue declares; '' is the figure of all rows together
 --   rolled_hours (hour)           the hours to make again
---   answers, spoken, sales        predictions and turns of these hours, and conversations that started in them
+--   spoken, sales                 turns of these hours, and conversations that started in them
 --   described, audiences          the slices of their conversations, and the few sets of slices that there are
---   cells, parts, cell_parts      answers that share hour, task, mode, version and slices are one cell; a part is one slice
---                                 of an hour, task, mode and version
---   placed                        answers by cell
---   scored, judged                answers whose truth is known, per label; the same counted per cell, label and its source
+--   kinds                         task, mode, version and phase of the predictions
+--   answers                       predictions of these hours; those of one hour, kind and audience are one cell
+--   cells, cell_parts, parts      a part is one slice of an hour, task, mode and version; a cell counts in several
+--   known, scored, judged         answers whose truth is known; the same per label; and counted per cell, label and source
 --   dialogues                     how the started conversations went
 -- sql/rollups/ turns them into metrics, one statement for all that one pass gives. A row counts in each of its slices: ''
 -- and `dimension=value`, one dimension at a time; what has no value there is in no slice of it.
--- Cells and parts are numbers: grouping and sorting by five texts was most of the time that a day took.
+-- Kinds, audiences, cells and parts are numbers: grouping and sorting by five texts was most of the time that a day took.
 -- Sums are of whole numbers: a sum of floats depends on the order of its rows, and a backfill shall give the same figure to
--- the last digit. So shares are counted in millionths of a millionth, and milliseconds in millionths.
+-- the last digit. So shares are counted in billionths, and milliseconds in millionths.
 
 -- name: lock()$
 SELECT pg_advisory_xact_lock(hashtext('roll_up_metrics'))::text;
 
 -- name: open_hours()!
--- Memory enough to hash what there is of a day; the planner's guesses at temporary tables make it sort texts instead.
+-- Memory enough to hash what there is of a day. Nothing is known of temporary tables but their size, and what the planner
+-- assumes of them makes it sort, or compare each row with each.
 SET LOCAL work_mem = '64MB';
+SET LOCAL enable_mergejoin = off;
+SET LOCAL enable_nestloop = off;
 CREATE TEMPORARY TABLE rolled_hours (hour timestamptz PRIMARY KEY) ON COMMIT DROP;
 
 -- name: take_interval(start, end)!
@@ -52,19 +55,6 @@ SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
 FROM rolled_hours
 GROUP BY date_trunc('day', hour, 'UTC');
 
--- name: read_answers(tasks)!
--- confidence: the highest probability; of a task with one label the probability of the likelier side.
-CREATE TEMPORARY TABLE answers ON COMMIT DROP AS
-SELECT row_number() OVER ()::integer AS answer, date_trunc('hour', p.at, 'UTC') AS hour, p.conversation_id, p.turn, p.task, p.mode,
-       p.version, p.latency_ms, coalesce(p.context ->> 'phase', '') AS phase,
-       CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(said.top, 1 - said.top) ELSE said.top END AS confidence
-FROM rolled_days
-CROSS JOIN LATERAL (SELECT * FROM predictions AS p WHERE p.at >= low AND p.at < high OFFSET 0) AS p
-LEFT JOIN jsonb_to_recordset(:tasks) AS task(name text, labels jsonb) ON task.name = p.task
-CROSS JOIN LATERAL (SELECT max(probability::double precision) AS top
-                    FROM jsonb_each_text(p.probabilities) AS answer(label, probability)) AS said
-WHERE date_trunc('hour', p.at, 'UTC') IN (SELECT hour FROM rolled_hours);
-
 -- name: read_turns()!
 CREATE TEMPORARY TABLE spoken ON COMMIT DROP AS
 SELECT date_trunc('hour', t.at, 'UTC') AS hour, t.conversation_id, count(*) AS turns
@@ -92,13 +82,27 @@ LEFT JOIN LATERAL (
 ) AS rated ON true
 WHERE date_trunc('hour', s.started_at, 'UTC') IN (SELECT hour FROM rolled_hours);
 
+-- name: list_kinds()!
+CREATE TEMPORARY TABLE kinds ON COMMIT DROP AS
+SELECT row_number() OVER ()::integer AS kind, told.*
+FROM (SELECT DISTINCT p.task, p.mode, p.version, coalesce(p.context ->> 'phase', '') AS phase
+      FROM rolled_days
+      CROSS JOIN LATERAL (
+          SELECT task, mode, version, context FROM predictions WHERE at >= low AND at < high OFFSET 0
+      ) AS p) AS told;
+
 -- name: describe()!
 -- slices: those of the conversation. Conversations that share all of them are one audience.
 CREATE TEMPORARY TABLE described ON COMMIT DROP AS
-SELECT c.conversation_id, c.started_at, c.last_event_at, part.slices, dense_rank() OVER (ORDER BY part.slices) AS audience
+SELECT c.conversation_id, c.started_at, c.last_event_at, part.slices,
+       dense_rank() OVER (ORDER BY part.slices)::integer AS audience
 FROM (SELECT conversation_id FROM sales
-      UNION SELECT conversation_id FROM answers
-      UNION SELECT conversation_id FROM spoken) AS met
+      UNION
+      SELECT conversation_id FROM spoken
+      UNION
+      SELECT p.conversation_id
+      FROM rolled_days
+      CROSS JOIN LATERAL (SELECT conversation_id FROM predictions WHERE at >= low AND at < high OFFSET 0) AS p) AS met
 JOIN conversations AS c USING (conversation_id)
 CROSS JOIN LATERAL (
     SELECT array_remove(ARRAY['', 'source=' || c.source, 'language=' || c.language, 'program=' || c.program,
@@ -112,15 +116,33 @@ CROSS JOIN LATERAL (
 -- name: list_audiences()!
 CREATE TEMPORARY TABLE audiences ON COMMIT DROP AS SELECT DISTINCT audience, slices FROM described;
 
+-- name: read_answers(tasks)!
+-- confidence: the highest probability; of a task with one label the probability of the likelier side.
+-- cell: hour, kind and audience in one number, the audience in the lowest 20 bits and the kind in the next.
+CREATE TEMPORARY TABLE answers ON COMMIT DROP AS
+SELECT (date_part('epoch', date_trunc('hour', p.at, 'UTC'))::bigint / 3600 << 40) + (k.kind::bigint << 20) + d.audience AS cell,
+       k.kind, p.conversation_id, p.turn, p.probabilities, p.labels, p.latency_ms,
+       CASE WHEN jsonb_array_length(task.labels) = 1 THEN greatest(said.top, 1 - said.top) ELSE said.top END AS confidence
+FROM rolled_days
+CROSS JOIN LATERAL (
+    SELECT *, coalesce(context ->> 'phase', '') AS phase FROM predictions WHERE at >= low AND at < high OFFSET 0
+) AS p
+JOIN kinds AS k USING (task, mode, version, phase)
+JOIN described AS d USING (conversation_id)
+LEFT JOIN jsonb_to_recordset(:tasks) AS task(name text, labels jsonb) ON task.name = p.task
+CROSS JOIN LATERAL (SELECT max(probability::numeric)::double precision AS top
+                    FROM jsonb_each(p.probabilities) AS answer(label, probability)) AS said
+WHERE date_trunc('hour', p.at, 'UTC') IN (SELECT hour FROM rolled_hours);
+
 -- name: list_cells()!
 -- series: one hour of one task, mode and version.
 CREATE TEMPORARY TABLE cells ON COMMIT DROP AS
-SELECT row_number() OVER ()::integer AS cell,
-       dense_rank() OVER (ORDER BY hour, task COLLATE "C", mode COLLATE "C", version COLLATE "C") AS series, same.*,
+SELECT used.cell, dense_rank() OVER (ORDER BY used.cell >> 40, task COLLATE "C", mode COLLATE "C", version COLLATE "C") AS series,
+       to_timestamp((used.cell >> 40) * 3600) AS hour, task, mode, version,
        slices || CASE WHEN phase = '' THEN '{}' ELSE ARRAY['phase=' || phase] END AS slices
-FROM (SELECT DISTINCT a.hour, a.task, a.mode, a.version, a.phase, d.audience
-      FROM answers AS a JOIN described AS d USING (conversation_id)) AS same
-JOIN audiences USING (audience);
+FROM (SELECT DISTINCT cell FROM answers) AS used
+JOIN kinds ON kind = used.cell >> 20 & (1 << 20) - 1
+JOIN audiences ON audience = used.cell & (1 << 20) - 1;
 
 -- name: join_cells_with_parts()!
 CREATE TEMPORARY TABLE cell_parts ON COMMIT DROP AS
@@ -130,46 +152,50 @@ FROM cells CROSS JOIN unnest(slices) AS slice;
 
 -- name: list_parts()!
 CREATE TEMPORARY TABLE parts ON COMMIT DROP AS
-SELECT DISTINCT ON (p.part) p.part, c.hour, c.task, c.mode, c.version, p.slice, p.dimension
-FROM cell_parts AS p JOIN cells AS c USING (cell)
-ORDER BY p.part;
+SELECT first.part, c.hour, c.task, c.mode, c.version, first.slice, first.dimension
+FROM (SELECT part, min(cell) AS cell, min(slice) AS slice, min(dimension) AS dimension FROM cell_parts GROUP BY part) AS first
+JOIN cells AS c USING (cell);
 
--- name: place_answers()!
-CREATE TEMPORARY TABLE placed ON COMMIT DROP AS
-SELECT a.answer, c.cell, a.latency_ms, a.confidence
+-- name: read_known(tasks)!
+-- As labelled_predictions joins them, of the answers that are read already.
+CREATE TEMPORARY TABLE known ON COMMIT DROP AS
+WITH task AS (
+    SELECT * FROM jsonb_to_recordset(:tasks) AS d(name text, scope text, labels text[])
+), truth AS MATERIALIZED (
+    SELECT held.*
+    FROM (SELECT min(low) - interval '1 day' AS low, max(high) + interval '7 days' AS high FROM rolled_days) AS bounds
+    CROSS JOIN LATERAL conversation_truths(ARRAY(SELECT DISTINCT conversation_id FROM answers), bounds.low, bounds.high, :tasks)
+        AS held
+)
+SELECT a.cell, a.probabilities, a.labels, truth.labels AS true_labels, truth.label_source, task.labels AS label_set
 FROM answers AS a
-JOIN described AS d USING (conversation_id)
-JOIN cells AS c USING (hour, task, mode, version, phase, audience);
+JOIN kinds AS k USING (kind)
+JOIN task ON task.name = k.task
+JOIN truth ON truth.conversation_id = a.conversation_id AND truth.task = k.task AND truth.mode = k.mode
+          AND coalesce(truth.turn, -1) = CASE task.scope WHEN 'turn' THEN a.turn ELSE -1 END;
 
--- name: read_scored(tasks)!
+-- name: score()!
 CREATE TEMPORARY TABLE scored ON COMMIT DROP AS
-SELECT a.answer, p.label, p.probability, p.is_predicted, p.is_true, p.label_source
-FROM rolled_days CROSS JOIN LATERAL labelled_predictions(low, high, :tasks) AS p
-JOIN answers AS a USING (conversation_id, turn, task, mode, version);
+SELECT cell, label, label_source, coalesce((probabilities -> label)::numeric::double precision, 0) AS probability,
+       label = ANY (labels) AS is_predicted, label = ANY (true_labels) AS is_true
+FROM known CROSS JOIN unnest(label_set) AS label;
 
 -- name: judge()!
 -- loss: minus the logarithm of the probability given to what came true, which is kept a billionth away from 0, so that one
 -- sure mistake is finite.
 CREATE TEMPORARY TABLE judged ON COMMIT DROP AS
-SELECT p.cell, s.label, s.label_source, count(*) AS n, count(*) FILTER (WHERE s.is_predicted = s.is_true) AS agreed,
-       count(*) FILTER (WHERE s.is_predicted) AS predicted, count(*) FILTER (WHERE s.is_true) AS came_true,
-       count(*) FILTER (WHERE s.is_predicted AND s.is_true) AS hits,
-       sum(round(error * error * 1e12)::bigint) AS squared_error,
-       sum(round(error * error * error * error * 1e12)::bigint) AS its_square,
-       sum(round(loss * 1e12)::bigint) AS loss, sum(round(loss * loss * 1e12)::bigint) AS squared_loss
-FROM (SELECT answer, label, label_source, is_predicted, is_true, probability - is_true::integer AS error,
-             -ln(greatest(CASE WHEN is_true THEN probability ELSE 1 - probability END, 1e-9)) AS loss
+SELECT cell, label, label_source, count(*) AS n, count(*) FILTER (WHERE is_predicted = is_true) AS agreed,
+       count(*) FILTER (WHERE is_predicted) AS predicted, count(*) FILTER (WHERE is_true) AS came_true,
+       count(*) FILTER (WHERE is_predicted AND is_true) AS hits,
+       sum(round(squared * 1e9)::bigint)::bigint AS squared_error,
+       sum(round(squared * squared * 1e9)::bigint)::bigint AS its_square,
+       sum(round(loss * 1e9)::bigint)::bigint AS loss, sum(round(loss * loss * 1e9)::bigint)::bigint AS squared_loss
+FROM (SELECT cell, label, label_source, is_predicted, is_true,
+             (probability - is_true::integer) * (probability - is_true::integer) AS squared,
+             -ln(greatest(CASE WHEN is_true THEN probability ELSE 1 - probability END, 1e-9::double precision)) AS loss
       FROM scored
       OFFSET 0) AS s
-JOIN placed AS p USING (answer)
-GROUP BY p.cell, s.label, s.label_source;
-
--- name: weigh()!
--- The planner takes a table it knows nothing of for another size, and joins by nested loops.
-ANALYZE answers; ANALYZE described; ANALYZE cells; ANALYZE cell_parts (cell, part);
-
--- name: weigh_scored()!
-ANALYZE placed (answer, cell); ANALYZE scored (answer); ANALYZE judged (cell);
+GROUP BY cell, label, label_source;
 
 -- name: read_dialogues()!
 -- How the conversations that started in these hours went. agent_share: of the characters said. The first objection is that

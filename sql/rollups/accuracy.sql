@@ -2,12 +2,11 @@
 -- Answers whose labels are exactly the true ones; per label, answers that say this label rightly.
 INSERT INTO metric_rollups (hour, metric, task, mode, version, slice, value, n)
 WITH whole AS MATERIALIZED (
-    SELECT p.cell, one.label_source, count(*) AS n, count(*) FILTER (WHERE one.is_right) AS rightly
-    FROM (SELECT answer, min(label_source) AS label_source, bool_and(is_predicted = is_true) AS is_right
-          FROM scored
-          GROUP BY answer) AS one
-    JOIN placed AS p USING (answer)
-    GROUP BY p.cell, one.label_source
+    SELECT cell, label_source, count(*) AS n, count(*) FILTER (WHERE is_right) AS rightly
+    FROM known
+    CROSS JOIN LATERAL (SELECT bool_and((label = ANY (labels)) = (label = ANY (true_labels))) AS is_right
+                        FROM unnest(label_set) AS label) AS compared
+    GROUP BY cell, label_source
 ), counted AS (
     SELECT p.hour, p.task, p.mode, p.version, p.slice, summed.rightly, summed.n
     FROM (SELECT part, sum(rightly) AS rightly, sum(n) AS n FROM whole JOIN cell_parts USING (cell) GROUP BY part) AS summed

@@ -2,11 +2,11 @@
 -- How many answers there are, and how sure they are. Of counts n is 1: the value is a mean over hours, here over this one.
 INSERT INTO metric_rollups (hour, metric, task, mode, version, slice, value, n, mean_square)
 WITH counted AS (
-    SELECT part, sum(answers) AS answers, sum(sure)::bigint AS sure, sum(confidence) / 1e12 AS confidence,
-           sum(squared_confidence) / 1e12 AS squared_confidence
-    FROM (SELECT cell, count(*) AS answers, count(confidence) AS sure, sum(round(confidence * 1e12)::bigint) AS confidence,
-                 sum(round(confidence * confidence * 1e12)::bigint) AS squared_confidence
-          FROM placed
+    SELECT part, sum(answers) AS answers, sum(sure)::bigint AS sure, sum(confidence) / 1e9 AS confidence,
+           sum(squared_confidence) / 1e9 AS squared_confidence
+    FROM (SELECT cell, count(*) AS answers, count(confidence) AS sure, sum(round(confidence * 1e9)::bigint)::bigint AS confidence,
+                 sum(round(confidence * confidence * 1e9)::bigint)::bigint AS squared_confidence
+          FROM answers
           GROUP BY cell) AS of_cell
     JOIN cell_parts USING (cell)
     GROUP BY part

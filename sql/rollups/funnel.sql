@@ -2,8 +2,8 @@
 -- Of the conversations that started in the hour: who spoke, when the first objection came, and in which phase they were lost.
 INSERT INTO metric_rollups (hour, metric, slice, value, n, mean_square)
 WITH sliced AS (
-    SELECT hour, slice, count(agent_share) AS spoken, sum(round(agent_share * 1e12)::bigint) AS agent_share,
-           sum(round(agent_share ^ 2 * 1e12)::bigint) AS squared_share, count(objection_turn) AS objecting,
+    SELECT hour, slice, count(agent_share) AS spoken, sum(round(agent_share * 1e9)::bigint) AS agent_share,
+           sum(round(agent_share ^ 2 * 1e9)::bigint) AS squared_share, count(objection_turn) AS objecting,
            sum(objection_turn) AS turns, sum(objection_turn ^ 2) AS squared_turns
     FROM dialogues
     CROSS JOIN unnest(slices || ARRAY['label=' || objection, 'label_source=' || objection_source]) AS slice
@@ -19,7 +19,7 @@ WITH sliced AS (
 SELECT hour, metric, slice, total / n, n, squares / n
 FROM sliced
 CROSS JOIN LATERAL (VALUES
-    ('talk_ratio', agent_share / 1e12, spoken, squared_share / 1e12),
+    ('talk_ratio', agent_share / 1e9, spoken, squared_share / 1e9),
     ('turns_to_objection', turns, objecting, squared_turns::numeric)) AS measured(metric, total, n, squares)
 JOIN declared USING (metric)
 WHERE dimension = split_part(slice, '=', 1) AND n > 0

@@ -3,9 +3,10 @@
 -- thousand seconds counts as a thousand seconds.
 INSERT INTO metric_rollups (hour, metric, task, mode, version, slice, value, n, mean_square, histogram)
 WITH timed AS MATERIALIZED (
-    SELECT p.cell, known.latency_ms, floor(ln(greatest(known.latency_ms, 0.001)) / ln(1.1))::integer AS bucket
-    FROM placed AS p CROSS JOIN LATERAL (SELECT least(p.latency_ms, 1e6::double precision) AS latency_ms) AS known
-    WHERE p.latency_ms IS NOT NULL
+    SELECT a.cell, capped.latency_ms,
+           floor(ln(greatest(capped.latency_ms, 0.001::double precision)) / ln(1.1::double precision))::integer AS bucket
+    FROM answers AS a CROSS JOIN LATERAL (SELECT least(a.latency_ms, 1e6::double precision) AS latency_ms) AS capped
+    WHERE a.latency_ms IS NOT NULL
 ), timed_part AS (
     SELECT cell, part
     FROM cell_parts

@@ -22,7 +22,7 @@ FROM counted
 CROSS JOIN LATERAL (VALUES ('precision', hits, predicted, NULL::numeric),
                            ('recall', hits, came_true, NULL),
                            ('f1', 2 * hits, predicted + came_true, NULL),
-                           ('brier', squared_error / 1e12, counted.n, its_square / 1e12),
-                           ('log_loss', loss / 1e12, counted.n, squared_loss / 1e12)) AS measured(metric, total, n, squares)
+                           ('brier', squared_error / 1e9, counted.n, its_square / 1e9),
+                           ('log_loss', loss / 1e9, counted.n, squared_loss / 1e9)) AS measured(metric, total, n, squares)
 JOIN declared USING (metric)
 WHERE dimension = split_part(slice, '=', 1) AND measured.n > 0;
