@@ -21,6 +21,11 @@ MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 PERIODS = "SELECT * FROM metric_periods ORDER BY grain, period_start, metric, task, mode, version, slice"
 
 
+@pytest.fixture
+def database(emptied_database):
+    return emptied_database
+
+
 def hour(number: int, metric: str, value: float, n: int, part: str = "", **also: Any) -> dict[str, Any]:
     """Return one rollup of the hour ``number`` hours after a Monday."""
     row = {"hour": MONDAY + timedelta(hours=number), "metric": metric, "slice": part, "value": value, "n": n}

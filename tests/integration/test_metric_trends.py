@@ -22,6 +22,11 @@ TRENDS = "SELECT * FROM metric_trends ORDER BY as_of, grain, metric, task, mode,
 CHANGES = "SELECT * FROM change_points ORDER BY metric, task, mode, version, slice, at"
 
 
+@pytest.fixture
+def database(emptied_database):
+    return emptied_database
+
+
 def keep_days(history: Mapping[Series, Sequence[Day]]) -> None:
     """Write days as the rollup would, and trust all their hours."""
     with transaction() as tx, tx.cursor() as cursor:
