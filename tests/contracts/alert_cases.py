@@ -12,6 +12,7 @@ NOW = after(days=9)
 
 Arrange = Callable[[Any], object]
 CALLER: dict[str, Any] = {"task": "objection", "mode": "detect", "version": "caller"}
+OURS: dict[str, Any] = {**CALLER, "version": "objection.detect/1"}
 
 
 @dataclass(frozen=True)
@@ -345,8 +346,8 @@ CASES: dict[str, Case] = {
     "fallback_share_high": Case(fallbacks(70), fallbacks(9)),
     "error_budget_burns": Case(every_hour("error_rate", 0.03), every_hour("error_rate", 0.004)),
     "latency_high": Case(
-        every_hour("latency_mean", 20.0, histogram=SLOW, **CALLER),
-        every_hour("latency_mean", 9.0, histogram=FAST, **CALLER),
+        every_hour("latency_mean", 20.0, histogram=SLOW, **OURS),
+        every_hour("latency_mean", 9.0, histogram=FAST, **OURS),
     ),
     "accuracy_drop": Case(changed("accuracy", 0.85, 0.7, **CALLER), changed("accuracy", 0.85, 0.845, **CALLER)),
     "precision_drop": Case(changed("precision", 0.7, 0.5, **CALLER), changed("precision", 0.7, 0.69, **CALLER)),

@@ -15,7 +15,17 @@ from ml_pipeline.cli import app
 from ml_pipeline.database.named_sql import queries
 from ml_pipeline.jobs import roll_up_metrics
 from ml_pipeline.settings import load_settings
-from tests.contracts.alert_cases import CASES, NOW, batch_waits, conversations, hourly, traffic
+from tests.contracts.alert_cases import (
+    CALLER,
+    CASES,
+    NOW,
+    SLOW,
+    batch_waits,
+    conversations,
+    every_hour,
+    hourly,
+    traffic,
+)
 from tests.integration.events import after, rows
 
 ALERTS = "SELECT * FROM alerts ORDER BY opened_at, rule, subject"
@@ -220,6 +230,14 @@ def test_a_subject_that_is_gone_does_not_stay_open_for_ever(database):
 
     (alert,) = of(database, "latency_high")
     assert alert["resolution"] == "not measured any more"
+
+
+def test_the_time_that_the_callers_own_model_takes_is_not_our_budget(database):
+    every_hour("latency_mean", 20.0, histogram=SLOW, **CALLER)(database)
+    judge()
+    judge(1)
+
+    assert of(database, "latency_high") == []
 
 
 def test_two_judges_at_once_open_one_alert(database):

@@ -46,3 +46,14 @@ def test_a_later_start_keeps_tasks_and_what_a_person_set(file: Path):
 
     assert (settings.jobs_dsn, settings.gate_alpha, settings.sold_tiers) == ("postgresql://new", 0.01, ("gold",))
     assert settings.tasks == (GREETING,)
+
+
+def test_a_later_start_keeps_a_persons_alert_rules(file: Path):
+    rule = '[[alert_rules]]\nname = "slow"\nbound = 0.05\nburns = [{ spent = 0.02, long_hours = 1 }]\n'
+    write_settings(file, {"jobs_dsn": "postgresql://old"}, None)
+    file.write_text(file.read_text() + rule)
+    write_settings(file, {"jobs_dsn": "postgresql://new"}, None)
+
+    (kept,) = load_settings().alert_rules
+
+    assert kept == {"name": "slow", "bound": 0.05, "burns": [{"spent": 0.02, "long_hours": 1}]}
