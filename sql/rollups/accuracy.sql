@@ -12,13 +12,14 @@ WITH whole AS MATERIALIZED (
     FROM (SELECT part, sum(rightly) AS rightly, sum(n) AS n FROM whole JOIN cell_parts USING (cell) GROUP BY part) AS summed
     JOIN parts AS p USING (part)
     UNION ALL
-    SELECT hour, task, mode, version, 'label_source=' || label_source, sum(rightly), sum(n)
+    SELECT any_value(hour), any_value(task), any_value(mode), any_value(version), 'label_source=' || label_source,
+           sum(rightly), sum(n)
     FROM whole JOIN cells USING (cell)
-    GROUP BY hour, task, mode, version, label_source
+    GROUP BY series, label_source
     UNION ALL
-    SELECT hour, task, mode, version, 'label=' || label, sum(agreed), sum(n)
+    SELECT any_value(hour), any_value(task), any_value(mode), any_value(version), 'label=' || label, sum(agreed), sum(n)
     FROM judged JOIN cells USING (cell)
-    GROUP BY hour, task, mode, version, label
+    GROUP BY series, label
 )
 SELECT hour, 'accuracy', task, mode, version, slice, rightly / n, n
 FROM counted

@@ -16,5 +16,4 @@ FROM counted
 JOIN parts USING (part)
 CROSS JOIN LATERAL (VALUES ('predictions_per_hour', answers, 1, NULL::numeric),
                            ('confidence', confidence, sure, squared_confidence)) AS measured(metric, total, n, squares)
-JOIN declared USING (metric, dimension)
-WHERE n > 0;
+WHERE (metric, dimension) IN (SELECT metric, dimension FROM declared) AND n > 0;

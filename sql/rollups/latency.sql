@@ -33,4 +33,4 @@ CROSS JOIN LATERAL (VALUES ('latency_mean', mean::double precision, mean_square,
                            ('latency_p50', percentiles[1], NULL, NULL),
                            ('latency_p95', percentiles[2], NULL, NULL),
                            ('latency_p99', percentiles[3], NULL, NULL)) AS measured(metric, value, squares, kept)
-JOIN declared USING (metric, dimension);
+WHERE (metric, dimension) IN (SELECT metric, dimension FROM declared);

@@ -10,12 +10,12 @@ WITH counted AS (
           GROUP BY part) AS summed
     JOIN parts AS p USING (part)
     UNION ALL
-    SELECT c.hour, c.task, c.mode, c.version,
+    SELECT any_value(c.hour), any_value(c.task), any_value(c.mode), any_value(c.version),
            CASE WHEN grouping(j.label) = 0 THEN 'label=' || j.label ELSE 'label_source=' || j.label_source END, NULL,
            sum(n)::bigint, sum(predicted)::bigint, sum(came_true)::bigint, sum(hits), sum(squared_error), sum(its_square),
            sum(loss), sum(squared_loss)
     FROM judged AS j JOIN cells AS c USING (cell)
-    GROUP BY c.hour, c.task, c.mode, c.version, GROUPING SETS ((j.label), (j.label_source))
+    GROUP BY c.series, GROUPING SETS ((j.label), (j.label_source))
 )
 SELECT hour, metric, task, mode, version, slice, total / measured.n, measured.n, squares / measured.n
 FROM counted
@@ -24,5 +24,4 @@ CROSS JOIN LATERAL (VALUES ('precision', hits, predicted, NULL::numeric),
                            ('f1', 2 * hits, predicted + came_true, NULL),
                            ('brier', squared_error / 1e9, counted.n, its_square / 1e9),
                            ('log_loss', loss / 1e9, counted.n, squared_loss / 1e9)) AS measured(metric, total, n, squares)
-JOIN declared USING (metric)
-WHERE dimension = split_part(slice, '=', 1) AND measured.n > 0;
+WHERE (metric, split_part(slice, '=', 1)) IN (SELECT metric, dimension FROM declared) AND measured.n > 0;

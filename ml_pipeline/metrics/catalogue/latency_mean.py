@@ -7,5 +7,5 @@ METRIC = Metric(
     Owner.AGENT,
     "Mean time an answer took, of answers that carry it; its row holds the histogram.",
     rollup="latency",
-    dimensions=(Dimension.LANGUAGE, Dimension.PLATFORM, Dimension.SOURCE, Dimension.PHASE),
+    dimensions=(Dimension.PLATFORM, Dimension.PHASE),
 )

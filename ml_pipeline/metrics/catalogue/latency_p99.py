@@ -7,6 +7,6 @@ METRIC = Metric(
     Owner.AGENT,
     "99 % of the answers of the hour took at most this.",
     rollup="latency",
-    dimensions=(Dimension.LANGUAGE, Dimension.PLATFORM, Dimension.SOURCE, Dimension.PHASE),
+    dimensions=(Dimension.PLATFORM, Dimension.PHASE),
     merge=Quantile(0.99, of="latency_mean"),
 )
