@@ -6,11 +6,20 @@ Names of groups as arguments run those alone.
 import sys
 from collections.abc import Callable, Iterator
 
-from benchmarks import facts_acts, facts_maturity, facts_projection, facts_quality, facts_rollup, facts_trends
+from benchmarks import (
+    facts_acts,
+    facts_ledger,
+    facts_maturity,
+    facts_projection,
+    facts_quality,
+    facts_rollup,
+    facts_trends,
+)
 from benchmarks.claims import Claim, write
 
 GROUPS: dict[str, Callable[[], Iterator[Claim]]] = {
     "acts": facts_acts.claims,
+    "ledger": facts_ledger.claims,
     "maturity": facts_maturity.claims,
     "projection": facts_projection.claims,
     "quality": facts_quality.claims,

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from textwrap import shorten
 from typing import Annotated, Any
 
 import typer
@@ -18,6 +19,7 @@ quality = typer.Typer(no_args_is_help=True, help="How the hours stand before the
 
 SHOWN = 20
 SHOWN_EVENTS = 3
+SHOWN_CHARACTERS = 200
 _BOUND = re.compile(r"(\d{4}-\d{2}-\d{2})(?:T(\d{2})(?::00)?Z?)?")
 
 
@@ -101,11 +103,13 @@ def _told(found: Row) -> Iterator[str]:
         since = f", waiting since {oldest['waiting_since']:%Y-%m-%d %H:%M:%S}" if oldest["waiting_since"] else ""
         yield f"oldest pending: {_hour(oldest['hour'])}{since}"
     for row in held[:SHOWN]:
-        yield f"held: {_hour(row['hour'])} since {row['held_since']:%Y-%m-%d %H:%M} for {row['reason']}"
+        since = f" since {row['held_since']:%Y-%m-%d %H:%M}" if row["held_since"] else ""
+        yield f"held: {_hour(row['hour'])}{since} for {row['reason']}"
     if len(held) > SHOWN:
         yield f"… and {len(held) - SHOWN:,} more; --json tells them all"
     for row in found["failed_checks"]:
-        told = [*(f"{name} {value}" for name, value in row["observed"].items()), *row["failing_events"][:SHOWN_EVENTS]]
+        counts = [shorten(f"{name} {value}", width=SHOWN_CHARACTERS) for name, value in row["observed"].items()]
+        told = counts + row["failing_events"][:SHOWN_EVENTS]
         yield f"failed, {row['severity']}: {row['table_name']}.{row['expectation']}: {', '.join(told)}"
 
 

@@ -1,7 +1,7 @@
 """Data Docs: pages of what Great Expectations found, a folder per judgement, plain HTML that needs no network.
 
-Great Expectations renders the sections. Its own page around them fetches nine scripts and styles from four hosts, and
-its index is empty without them; ours fetches nothing.
+Great Expectations renders the sections. Its own page around them fetches nine scripts and six styles from other hosts,
+and its index is empty without them; ours fetches nothing.
 """
 
 import json
@@ -94,7 +94,7 @@ def _check(result: Any) -> dict[str, Any]:
     found = result.result
     return {
         "name": config.meta["name"],
-        "severity": config.severity,
+        "severity": config.severity.value,
         "has_passed": result.success,
         "bad_rows": found.get("unexpected_count"),
         "rows": found.get("element_count"),

@@ -64,7 +64,8 @@ WHERE date_trunc('hour', t.at, 'UTC') = ANY (:hours::timestamptz[]);
 SELECT date_trunc('hour', p.at, 'UTC') AS hour, p.event_id, p.conversation_id, p.turn, p.mode, p.times_told,
        p.latency_ms, extract(epoch FROM p.at - now()) / 3600 AS hours_ahead,
        c.conversation_id IS NOT NULL AS has_conversation, p.has_turn, p.probabilities <> '{}' AS has_answer,
-       NOT jsonb_path_exists(p.probabilities, '$.* ? (@.type() != "number" || @ < 0 || @ > 1)') AS are_probabilities,
+       jsonb_typeof(p.probabilities) = 'object'
+           AND NOT jsonb_path_exists(p.probabilities, '$.* ? (@.type() != "number" || @ < 0 || @ > 1)') AS are_probabilities,
        task.name IS NOT NULL AS has_known_task, judged.has_foreign_label AND p.version = 'caller' AS caller_has_foreign_label,
        judged.has_foreign_label AND p.version <> 'caller' AS ours_has_foreign_label
 FROM (SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
@@ -85,7 +86,9 @@ CROSS JOIN LATERAL (
 LEFT JOIN conversations AS c USING (conversation_id)
 LEFT JOIN jsonb_to_recordset(:tasks::jsonb) AS task(name text, labels text[]) ON task.name = p.task
 CROSS JOIN LATERAL (
-    SELECT coalesce(p.probabilities - task.labels <> '{}' OR NOT p.labels <@ task.labels, false) AS has_foreign_label
+    SELECT CASE jsonb_typeof(p.probabilities) WHEN 'object'
+                THEN coalesce(p.probabilities - task.labels <> '{}' OR NOT p.labels <@ task.labels, false)
+                ELSE false END AS has_foreign_label
 ) AS judged
 WHERE date_trunc('hour', p.at, 'UTC') = ANY (:hours::timestamptz[]);
 

@@ -83,6 +83,7 @@ FAULTS = (
     fault("predictions", "probabilities_from_0_to_1", {"probabilities": '{"price": -0.1}'}),
     fault("predictions", "probabilities_from_0_to_1", {"probabilities": '{"price": 1.1}'}),
     fault("predictions", "probabilities_from_0_to_1", {"probabilities": '{"price": "much"}'}),
+    fault("predictions", "probabilities_from_0_to_1", {"probabilities": "0.5"}),
     fault("predictions", "latency_not_negative", {"latency_ms": -1.0}),
     fault("predictions", "latency_plausible", {"latency_ms": 3.6e6}),
     fault("predictions", "mode_known", {"mode": "guess"}),
