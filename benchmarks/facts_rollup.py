@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import pandas as pd
+
 from benchmarks.claims import Claim, at_least, at_most
 from benchmarks.facts_floor import Floor, fill
 from benchmarks.rollup_in_pandas import roll_up_day
-from benchmarks.server import DATABASE, execute, running_server
+from benchmarks.server import DATABASE, execute, running_server, value
 from ml_pipeline.database.engine import Transaction, transaction
 from ml_pipeline.database.migrations import upgrade
 from ml_pipeline.metrics import store
@@ -29,6 +31,8 @@ DAY = timedelta(days=1)
 FACTS = ("ml_tracking_events", "turns", "predictions", "acts")
 SCANNED = """SELECT count(*) FILTER (WHERE seq_scan + idx_scan > 0) AS scanned, count(*) AS partitions
 FROM pg_inherits JOIN pg_stat_xact_all_tables ON relid = inhrelid WHERE inhparent = ANY (%s::regclass[])"""
+ACCURACY = """SELECT sum(n) || ' ' || round(sum(value * n)) FROM metric_rollups
+WHERE metric = 'accuracy' AND slice = '' AND hour >= %s AND hour < %s"""
 
 
 @dataclass(frozen=True)
@@ -94,18 +98,22 @@ def _partitions(history: History) -> Claim:
 
 
 def _days(history: History) -> Claim:
-    """Roll whole days up, in SQL and by pandas, in turn."""
+    """Roll whole days up, in SQL and by pandas, in turn; both must find the same."""
     first = history.floor.start.replace(hour=0) + DAY
     ratios, last = [], {}
     for number in range(DAYS):
         day = first + number * DAY
+        found: dict[str, pd.DataFrame] = {}
         ways: list[tuple[str, Callable[[], object]]] = [
             ("sql_s", lambda day=day: _roll_up(history.dsn, day, day + DAY)),
-            ("pandas_s", lambda day=day: roll_up_day(history.dsn, day)),
+            ("pandas_s", lambda day=day, found=found: found.update(roll_up_day(history.dsn, day))),
         ]
         for name, way in random.Random(number).sample(ways, 2):
             last[name] = _seconds(way)
         ratios.append(last["pandas_s"] / last["sql_s"])
+        accuracy = found["accuracy"].query("slice == ''")
+        counted = f"{accuracy['size'].sum()} {(accuracy['mean'] * accuracy['size']).sum():.0f}"
+        assert value(history.dsn, ACCURACY, day, day + DAY) == counted, counted
     return at_least(
         "speed of the rollup of a day beside pandas that reads it and computes the main figures", ratios, 4, peers=last
     )

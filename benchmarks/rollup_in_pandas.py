@@ -42,7 +42,7 @@ def roll_up_day(dsn: str, low: datetime) -> dict[str, pd.DataFrame]:
     answers = _answers(facts, described)
     scored = _scored(answers, facts)
     return {
-        **_truth(scored, described),
+        **_truth(scored),
         **_answered(answers),
         "turns_per_hour": _of_day(facts["turns"], low).groupby("hour").size().to_frame("n"),
         **_sales(facts, described, low),
@@ -173,7 +173,7 @@ def _each(
     return pd.concat(found)
 
 
-def _truth(scored: pd.DataFrame, described: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def _truth(scored: pd.DataFrame) -> dict[str, pd.DataFrame]:
     scored = scored.assign(
         hits=scored["is_predicted"] & scored["is_true"],
         agreed=scored["is_predicted"] == scored["is_true"],
@@ -204,7 +204,16 @@ def _truth(scored: pd.DataFrame, described: pd.DataFrame) -> dict[str, pd.DataFr
         is_right=("agreed", "all"), **{name: (name, "first") for name in (*SERIES, *dimensions)}
     )
     exact = _each(answers, SERIES, dimensions, lambda groups: groups["is_right"].agg(["mean", "size"]))
-    return {"truth": by_label, "accuracy": exact}
+    return {
+        "truth": by_label,
+        "accuracy": exact,
+        "calibration_gap": scored.assign(
+            tenth=np.minimum(np.floor(scored["p"] * 10), 9), gap=scored["p"] - scored["is_true"]
+        )
+        .groupby([*SERIES, "tenth"], sort=False)["gap"]
+        .agg(["mean", "size"]),
+        "label_source_share": scored.groupby([*SERIES, "label_source"], sort=False).size().to_frame("n"),
+    }
 
 
 def _answered(answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
