@@ -136,6 +136,17 @@ def test_a_check_that_cannot_run_has_failed_and_says_why(database):
     assert "no_such_column" in nonsense.observed["error"]
 
 
+def test_the_columns_of_a_table_are_looked_at_without_reading_its_rows(database):
+    rows(database, "CREATE VIEW unreadable AS SELECT 1 / (n - 1) AS ratio FROM generate_series(1, 1) AS n")
+    rows(database, "GRANT SELECT ON unreadable TO ml_jobs")
+    suite = Suite("unreadable", (has_columns("ratio"), lies_between("any", CRITICAL, "ratio", 0)))
+
+    with closing(Validator(database.jobs_dsn)) as validator:
+        columns = next(validator.judge(Judged(suite, "SELECT 1 AS ratio")))
+
+    assert columns.has_passed
+
+
 def test_a_bad_truth_goes_on_holding_what_it_reaches(database, judging):
     judging(outcomes)
     append(database, [turn("a", 0), prediction("a", 0), just_now()])
