@@ -12,7 +12,8 @@
 -- and `dimension=value`, one dimension at a time; what has no value there is in no slice of it.
 -- Kinds, audiences, cells and parts are numbers: grouping and sorting by five texts was most of the time that a day took.
 -- Sums are of whole numbers: a sum of floats depends on the order of its rows, and a backfill shall give the same figure to
--- the last digit. So shares are counted in billionths, and milliseconds in millionths.
+-- the last digit. So shares are counted in billionths, and milliseconds in millionths. What a released hour may hold and
+-- nobody can mean (a probability of 7, a satisfaction of 1e300) counts as the nearest that is possible, so that it stops nothing.
 
 -- name: lock()$
 SELECT pg_advisory_xact_lock(hashtext('roll_up_metrics'))::text;
@@ -66,15 +67,15 @@ GROUP BY 1, 2;
 -- name: read_sales()!
 -- outcome: the one that holds; satisfaction: the last one given.
 CREATE TEMPORARY TABLE sales ON COMMIT DROP AS
-SELECT date_trunc('hour', s.started_at, 'UTC') AS hour, s.conversation_id, s.is_sold, s.value, s.net_value,
-       replace(s.currency, ',', '') AS currency, s.label_source, ended.outcome, rated.satisfaction
+SELECT date_trunc('hour', s.started_at, 'UTC') AS hour, s.conversation_id, s.is_sold, s.value, s.net_value, s.currency,
+       s.label_source, ended.outcome, rated.satisfaction
 FROM rolled_days
 CROSS JOIN LATERAL sales_as_of('infinity', low, high) AS s
 LEFT JOIN LATERAL (
     SELECT outcome FROM current_outcomes AS o WHERE o.conversation_id = s.conversation_id OFFSET 0
 ) AS ended ON true
 LEFT JOIN LATERAL (
-    SELECT satisfaction
+    SELECT least(greatest(satisfaction, -1e6), 1e6) AS satisfaction
     FROM outcomes AS o
     WHERE o.conversation_id = s.conversation_id AND o.satisfaction IS NOT NULL
     ORDER BY o.learnt_at DESC, o.event_id DESC
@@ -130,7 +131,7 @@ CROSS JOIN LATERAL (
 JOIN kinds AS k USING (task, mode, version, phase)
 JOIN described AS d USING (conversation_id)
 LEFT JOIN jsonb_to_recordset(:tasks) AS task(name text, labels jsonb) ON task.name = p.task
-CROSS JOIN LATERAL (SELECT max(probability::numeric)::double precision AS top
+CROSS JOIN LATERAL (SELECT max(least(greatest(probability::numeric, 0), 1))::double precision AS top
                     FROM jsonb_each(p.probabilities) AS answer(label, probability)) AS said
 WHERE date_trunc('hour', p.at, 'UTC') IN (SELECT hour FROM rolled_hours);
 
@@ -176,7 +177,8 @@ JOIN truth ON truth.conversation_id = a.conversation_id AND truth.task = k.task 
 
 -- name: score()!
 CREATE TEMPORARY TABLE scored ON COMMIT DROP AS
-SELECT cell, label, label_source, coalesce((probabilities -> label)::numeric::double precision, 0) AS probability,
+SELECT cell, label, label_source,
+       least(greatest(coalesce((probabilities -> label)::numeric, 0), 0), 1)::double precision AS probability,
        label = ANY (labels) AS is_predicted, label = ANY (true_labels) AS is_true
 FROM known CROSS JOIN unnest(label_set) AS label;
 

@@ -1,11 +1,11 @@
 -- name: latency()!
--- Exact percentiles, and the mean beside a histogram of 10 % buckets. Below a microsecond is the lowest bucket; above a
--- thousand seconds counts as a thousand seconds.
+-- Exact percentiles, and the mean beside a histogram of 10 % buckets. Below a microsecond is the lowest bucket; what
+-- is negative counts as nothing, and what is above a thousand seconds as a thousand.
 INSERT INTO metric_rollups (hour, metric, task, mode, version, slice, value, n, mean_square, histogram)
 WITH timed AS MATERIALIZED (
     SELECT a.cell, capped.latency_ms,
            floor(ln(greatest(capped.latency_ms, 0.001::double precision)) / ln(1.1::double precision))::integer AS bucket
-    FROM answers AS a CROSS JOIN LATERAL (SELECT least(a.latency_ms, 1e6::double precision) AS latency_ms) AS capped
+    FROM answers AS a CROSS JOIN LATERAL (SELECT least(greatest(a.latency_ms, 0::double precision), 1e6::double precision) AS latency_ms) AS capped
     WHERE a.latency_ms IS NOT NULL
 ), timed_part AS (
     SELECT cell, part

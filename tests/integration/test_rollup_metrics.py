@@ -264,6 +264,26 @@ def test_an_hour_is_made_from_the_partitions_of_its_day_alone(database):
     assert [name for name in scanned if today not in name] == []
 
 
+def test_what_nobody_can_mean_stops_no_rollup(database):
+    append(database, [turn("a", 0), turn("a", 1, "", role="assistant")])
+    append(database, [prediction("a", 0, probabilities={}, latency_ms=-1e300)])
+    append(database, [prediction("a", 1, "needs", mode="detect", probabilities={"roi": 1e300}, latency_ms=1e300)])
+    append(database, [prediction("a", 2, "conversion", probabilities={"sold": -7})])
+    append(database, [outcome("a", "converted", conversion_value=9e14, currency="usd, net", satisfaction=-1e300)])
+    append(database, [label("a", "needs", ["support"], number=1)])
+    ingest_events.run()
+    rows(database, "UPDATE quality_verdicts SET state = 'released'")
+
+    roll_up_metrics.run()
+
+    found = figures(database, hour=after(0))
+    assert found["revenue", "currency="] == (9e14, 1)
+    assert found["satisfaction", ""] == (-1e6, 1)
+    needs = figures(database, hour=after(0), task="needs", version="caller")
+    assert needs["latency_mean", ""] == (1e6, 1)
+    assert needs["brier", "label=roi"] == (1, 1)
+
+
 @pytest.mark.parametrize("bounds", [(after(0), None), (None, after(0)), ("2026-01-01T00:00:00", "2026-01-02T00:00:00")])
 def test_half_an_interval_or_one_without_a_zone_is_refused(bounds):
     with pytest.raises(ValueError, match="interval"):
