@@ -1560,8 +1560,11 @@ SELECT id, name, experiment_type, status, config, metrics, results, created_at, 
 CREATE VIEW facade_rollouts AS
 SELECT task, mode, version, state, traffic_share, since, until FROM model_rollouts;
 
+-- About models; that an hour was released, or a tagger made current, is nothing to an agent.
 CREATE VIEW facade_decisions AS
-SELECT decision, decided_at, kind, task, mode, version, verdict, reason, actor FROM decisions;
+SELECT decision, decided_at, kind, task, mode, version, verdict, reason, actor
+FROM decisions
+WHERE kind IN ('gate', 'rollback');
 
 CREATE VIEW facade_requests AS
 SELECT request, task, mode, reason, priority, state, requested_at FROM retraining_requests;

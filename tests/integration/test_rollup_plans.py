@@ -24,7 +24,7 @@ def days_read(dsn: str, interval: Interval) -> dict[str, set[str]]:
         merge_periods(tx)
         cursor.execute(SCANS)
         found: dict[str, set[str]] = {}
-        for row in cursor.fetchall():
+        for row in map(dict, cursor.fetchall()):
             days = found.setdefault(row["parent"], set())
             if row["scans"]:
                 days.add(row["day"])

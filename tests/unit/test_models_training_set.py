@@ -115,7 +115,7 @@ def test_the_oldest_train_and_the_newest_judge_and_nobody_does_both():
 
 
 def test_derived_labels_train_and_neither_calibrate_nor_judge():
-    derived = {1: Truth(("price",), "derived", START)}
+    derived: dict[int | None, Truth] = {1: Truth(("price",), "derived", START)}
 
     rows = assemble(DETECT, [replace(conversation(number, {}), truths=derived) for number in range(20)])
 

@@ -37,3 +37,9 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION release_hours(timestamptz[], bigint[], text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION release_hours(timestamptz[], bigint[], text, text) TO ml_jobs, ml_dashboards;
+
+-- About models; that an hour was released, or a tagger made current, is nothing to an agent.
+CREATE OR REPLACE VIEW facade_decisions AS
+SELECT decision, decided_at, kind, task, mode, version, verdict, reason, actor
+FROM decisions
+WHERE kind IN ('gate', 'rollback');
