@@ -106,7 +106,9 @@ def test_broken_payloads_do_not_break_the_view(database):
     append(
         database,
         [
-            prediction("c", 0, at=ago(100), latency_ms="slow", probabilities={"sold": "high"}, context=[], version=None),
+            prediction(
+                "c", 0, at=ago(100), latency_ms="slow", probabilities={"sold": "high"}, context=[], version=None
+            ),
             turn("c", "first", at=ago(99), conversation="none"),  # type: ignore[arg-type]
             event(
                 "c",
