@@ -7,8 +7,8 @@
                 ``is_fallback`` or ``error`` it is no prediction: stored, never projected. ``replaces``: the event of
                 the same answer, reported for a guessed turn before its own was known; that one is no fact any more
 ``outcome``     ``outcome``, ``conversion_value``, ``currency``, ``tier_selected``, ``satisfaction``,
-                ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted); ``supersedes`` where told:
-                the event, outcome or label, that it takes the place of
+                ``duration_seconds``, ``message_count``, and ``metrics`` (the rest, redacted); ``supersedes``:
+                the outcome or label that it takes the place of, where told
 ``label``       truth: ``task``, ``labels``, ``source``, ``turn`` (or null), ``value``, ``currency``, ``supersedes``.
                 ``labels`` [] says that none holds; a turn without a label event is unknown, not negative
 ``assignment``  a conversation's arm: ``experiment`` (its name), ``experiment_id``, ``arm``, ``unit`` and ``unit_id``
