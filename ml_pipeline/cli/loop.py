@@ -22,10 +22,21 @@ LEARN_SHARE = 0.9
 LEARN = (
     ("ingest_events",),
     ("check_data_quality",),
+    # What the tagger tells is told through the log: it changes hours, which are judged again.
+    ("tag_acts",),
+    ("ingest_events",),
+    ("check_data_quality",),
     ("roll_up_metrics", "analyze_feedback", "check_drift"),
     ("retrain_models",),
 )
-SERVE = (("ingest_events",), ("check_data_quality",), ("roll_up_metrics", "analyze_feedback"))
+SERVE = (
+    ("ingest_events",),
+    ("check_data_quality",),
+    ("tag_acts",),
+    ("ingest_events",),
+    ("check_data_quality",),
+    ("roll_up_metrics", "analyze_feedback"),
+)
 
 DRAIN_SECONDS = 300.0
 DAG_SECONDS = 1_800.0

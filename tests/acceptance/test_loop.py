@@ -17,6 +17,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 DAGS = {
     "ingest_events",
     "check_data_quality",
+    "tag_acts",
     "roll_up_metrics",
     "analyze_feedback",
     "check_drift",

@@ -14,7 +14,7 @@ from tests.integration.events import START
 
 CONTACTS = [
     "4111 1111 1111 1111", "378282246310005", "555-123-4567", "(555) 123-4567", "+1 415 555 4543", "+34 612 345 678",
-    "5512345678", "55 1234 5678", "ana@mail.mx",
+    "5512345678", "55 1234 5678", "ana@mail.mx", "078-05-1120", "ES9121000418450200051332", "GARC800101MDFLRN09",
 ]  # fmt: skip
 AROUND = [
     "12/05/2024", "2010-2015", "10:30", "$", "usd ", " people", " pesos", "%", "1", "12", "345", "2024", "1234567",
@@ -23,7 +23,7 @@ AROUND = [
 
 
 def leaks(database, texts: Iterable[str]) -> list[str]:
-    """Return those of ``texts`` in which the gate finds an e-mail, a phone or a card."""
+    """Return those of ``texts`` in which the gate finds an e-mail, a phone, a card or an identity number."""
     connection = psycopg2.connect(database.owner_dsn)
     try:
         with connection, connection.cursor() as cursor:
@@ -34,11 +34,11 @@ def leaks(database, texts: Iterable[str]) -> list[str]:
                 [(str(uuid.uuid4()), 0, START, "user", text, str(uuid.uuid4())) for text in texts],
                 page_size=5_000,
             )
-            cursor.execute("INSERT INTO quality_verdicts (hour) VALUES (%s)", (START,))
             judged = queries("quality").judged_turns.sql.rstrip().rstrip(";")
             cursor.execute(
                 f"SELECT content FROM ({judged}) AS judged JOIN turns USING (event_id)"  # noqa: S608 - the gate's own
-                " WHERE holds_email OR holds_phone OR holds_card"
+                " WHERE holds_email OR holds_phone OR holds_card OR holds_identity",
+                {"hours": [START]},
             )
             return [content for (content,) in cursor.fetchall()]
     finally:
