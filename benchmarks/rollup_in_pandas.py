@@ -219,7 +219,7 @@ def _truth(scored: pd.DataFrame) -> dict[str, pd.DataFrame]:
 def _answered(answers: pd.DataFrame) -> dict[str, pd.DataFrame]:
     timed = answers[answers["latency_ms"].notna()]
     timed = timed.assign(bucket=np.floor(np.log(np.maximum(timed["latency_ms"], 0.001)) / np.log(1.1)).astype(int))
-    dimensions = ["language", "platform", "source", "phase"]
+    dimensions = ["platform", "phase"]
     return {
         "answers": _each(
             answers,
