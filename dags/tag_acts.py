@@ -1,22 +1,19 @@
 """Read what customers do in their turns, and send the labels that follow from it into the log.
 
-Runs when hours become trusted, and hourly in case that event was lost. One run drains every changed trusted hour. With
-the parameter `retag` it also reads again what another tagger read.
+Runs every night: its labels change the hours they are about, which are judged again; by day that would keep the newest
+hours from being read. One run drains every changed trusted hour. With the parameter `retag` it also reads again what
+another tagger read.
 
 **Triage:** docs/runbooks/tag_acts.md. Retrying is always safe: a turn's acts are replaced, a label is sent once.
 """
 
 from datetime import timedelta
 
-from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, Param, dag, task
-
-from ml_pipeline.vocabulary.assets import TRUSTED_FACTS
+from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 
 @dag(
-    schedule=AssetOrTimeSchedule(
-        timetable=CronTriggerTimetable("25 * * * *", timezone="UTC"), assets=[Asset(TRUSTED_FACTS)]
-    ),
+    schedule=CronTriggerTimetable("45 1 * * *", timezone="UTC"),
     catchup=False,
     max_active_runs=1,
     default_args={"owner": "ml-pipeline", "retries": 2, "retry_delay": timedelta(seconds=30)},

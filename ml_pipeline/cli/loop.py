@@ -22,20 +22,15 @@ LEARN_SHARE = 0.9
 LEARN = (
     ("ingest_events",),
     ("check_data_quality",),
-    # What the tagger tells is told through the log: it changes hours, which are judged again.
-    ("tag_acts",),
-    ("ingest_events",),
-    ("check_data_quality",),
     ("roll_up_metrics", "analyze_feedback", "check_drift"),
     ("retrain_models",),
 )
 SERVE = (
     ("ingest_events",),
     ("check_data_quality",),
-    ("tag_acts",),
-    ("ingest_events",),
-    ("check_data_quality",),
     ("roll_up_metrics", "analyze_feedback"),
+    # Last: what it tells goes through the log, and changes hours that are judged again.
+    ("tag_acts",),
 )
 
 DRAIN_SECONDS = 300.0

@@ -19,8 +19,9 @@ from ml_pipeline.stack.state import State
 # Two components. The second ends when asked, or, where a test wants the worst, ignores it and has a child in a session
 # of its own that ignores it too; those are killed after 6 s.
 SUPERVISOR = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs the tests may ignore it, under nohup say
 from ml_pipeline.errors import StackError
 from ml_pipeline.stack.components import Component, inherited
 from ml_pipeline.stack.state import State
