@@ -1,16 +1,15 @@
 """``ml-pipeline alerts``: what needs somebody, by which rules, and who sees to it."""
 
 import getpass
-import sys
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ml_pipeline.alerts import store
 from ml_pipeline.alerts.rulebook import Rulebook, read_rules
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.settings import load_settings
 
@@ -35,7 +34,7 @@ def show(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(found)).decode())
     elif found:
-        _console().print(_table(found))
+        console().print(_table(found))
     else:
         typer.echo("no alert is open")
 
@@ -48,7 +47,7 @@ def rules(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.
         document = {"rules": list(book.rules.values()), "unreadable": book.unreadable}
         typer.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
     else:
-        _console().print(_catalogue(book))
+        console().print(_catalogue(book))
         for fault in book.unreadable.values():
             typer.echo(fault)
 
@@ -100,8 +99,3 @@ def _catalogue(book: Rulebook) -> Table:
         kind = type(rule).__name__.lower()
         table.add_row(rule.name, kind, rule.severity, rule.owner, rule.description, rule.runbook)
     return table
-
-
-def _console() -> Console:
-    # A pipe has no width: tables are then as wide as they need.
-    return Console(width=None if sys.stdout.isatty() else 160)

@@ -1,16 +1,15 @@
 """``ml-pipeline events``: what became no fact, and why."""
 
-import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ml_pipeline.cli import store
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 
 DAYS = 7
@@ -42,10 +41,9 @@ def rejected(
         document = {"since": seen_since, "counts": counts, "latest": latest}
         typer.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
     elif counts:
-        # A pipe has no width: tables are then as wide as they need.
-        console = Console(width=None if sys.stdout.isatty() else 160)
-        console.print(_by_reason(counts))
-        console.print(_listed(latest))
+        out = console()
+        out.print(_by_reason(counts))
+        out.print(_listed(latest))
     else:
         typer.echo(f"no event was rejected since {seen_since:%Y-%m-%d %H:%M} UTC{f' as {reason}' if reason else ''}")
 

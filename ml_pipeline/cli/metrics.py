@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.metrics import store
 from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
@@ -35,7 +35,7 @@ def catalogue(context: typer.Context, *, as_json: AsJson = False) -> None:
     for metric in ALL.values():
         names = ", ".join(metric.dimensions)
         table.add_row(metric.name, metric.unit, metric.better, metric.owner, names, escape(metric.definition))
-    Console().print(table)
+    console().print(table)
 
 
 @metrics.command()
@@ -69,10 +69,10 @@ def _described(metric: Metric | Compound) -> dict[str, Any]:
 
 
 def _print(metric: Metric | Compound, days: Iterable[dict[str, Any]]) -> None:
-    console = Console()
-    console.print(f"{metric.definition} In {metric.unit}.", highlight=False, markup=False)
+    out = console()
+    out.print(f"{metric.definition} In {metric.unit}.", highlight=False, markup=False)
     table = Table("day", "task", "version", "value", "low", "high", "n")
     for day in days:
         figures = ("" if day[name] is None else f"{day[name]:,.4g}" for name in ("value", "low", "high"))
         table.add_row(f"{day['period_start']:%Y-%m-%d}", day["task"], day["version"], *figures, f"{day['n']:,}")
-    console.print(table if table.row_count else "No day has this figure.")
+    out.print(table if table.row_count else "No day has this figure.")

@@ -1,6 +1,5 @@
 """``ml-pipeline outcomes``: what was told of a conversation, and what waits for its conversation."""
 
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,12 +7,12 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ml_pipeline.cli import store
 from ml_pipeline.cli.store import Row
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.online.ids import conversation_uuid
 from ml_pipeline.settings import load_settings
@@ -49,9 +48,9 @@ def show(
     if as_json:
         _write({"conversation_id": conversation_id, "as_of": moment, "sale": sale, "told": told})
         return
-    console = _console()
-    console.print("\n".join(_in_short(sale, moment)), highlight=False, markup=False)
-    console.print(_ledger(told) if told else "Nobody has told an outcome or a label.")
+    out = console()
+    out.print("\n".join(_in_short(sale, moment)), highlight=False, markup=False)
+    out.print(_ledger(told) if told else "Nobody has told an outcome or a label.")
 
 
 @outcomes.command()
@@ -73,7 +72,7 @@ def unmatched(
     if as_json:
         _write({"expired_before": expired_before, "counts": counts, "waiting": waiting})
     elif counts:
-        _console().print(_counted(counts, now), *([_waiting(waiting, now)] if waiting else []))
+        console().print(_counted(counts, now), *([_waiting(waiting, now)] if waiting else []))
     else:
         typer.echo("every outcome and label has its conversation")
 
@@ -158,11 +157,6 @@ def _age(waited: timedelta) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M}"
-
-
-def _console() -> Console:
-    # A pipe has no width: tables are then as wide as they need.
-    return Console(width=None if sys.stdout.isatty() else 200)
 
 
 def _write(document: dict[str, Any]) -> None:

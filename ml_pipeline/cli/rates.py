@@ -1,9 +1,9 @@
 """``ml-pipeline rates``: what share of conversations is sold, and will have been once all is known."""
 
-from rich.console import Console
 from rich.table import Table
 
 from ml_pipeline.cli import store
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.metrics.maturity.terms import LAST
 
@@ -14,19 +14,19 @@ def rates() -> None:
     """Show sales rates of the last 7 and 28 days and of each young week, corrected for sales still to come."""
     with transaction() as tx:
         found = [row for row in store.current_rates(tx) if row["slice"] == "" or _is_last(row)]
-    console = Console()
+    out = console()
     if not found:
-        console.print("No rates yet: the DAG roll_up_metrics makes them from trusted hours.")
+        out.print("No rates yet: the DAG roll_up_metrics makes them from trusted hours.")
         return
     table = Table(title=f"Sales rates as known at {found[0]['as_of']:%Y-%m-%d %H:%M} UTC", title_justify="left")
     for column in COLUMNS:
         table.add_column(column)
     for row in sorted(found, key=lambda row: (row["slice"], not _is_last(row), row["as_of"] - row["window_start"])):
         table.add_row(*_cells(row))
-    console.print(table)
-    console.print("~ provisional: some conversation is not mature, or some sale can still be refunded.")
+    out.print(table)
+    out.print("~ provisional: some conversation is not mature, or some sale can still be refunded.")
     for reason in sorted({row["reason"] for row in found if row["reason"]}):
-        console.print(f"- {reason}")
+        out.print(f"- {reason}")
 
 
 def _cells(row: store.Row) -> tuple[str, ...]:

@@ -1,15 +1,14 @@
 """``ml-pipeline rebuild``: makes facts and rollups again from the log."""
 
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.rebuilt import Comparison
 from ml_pipeline.jobs import rebuild as job
 
@@ -33,11 +32,10 @@ def rebuild(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(_document(found))).decode())
     else:
-        # A pipe has no width: tables are then as wide as they need.
-        console = Console(width=None if sys.stdout.isatty() else 160)
-        console.print(_table(found))
+        out = console()
+        out.print(_table(found))
         for line in _examples(found):
-            console.print(line, soft_wrap=True, markup=False, highlight=False)
+            out.print(line, soft_wrap=True, markup=False, highlight=False)
     if compare_only and found.differing:
         raise typer.Exit(1)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ml_pipeline.cli import store
+from ml_pipeline.cli import store, terminal
 from ml_pipeline.cli.loop import Loop
 from ml_pipeline.cli.summary import Round, as_document, show
 from ml_pipeline.database.engine import transaction
@@ -37,8 +36,7 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
         PipelineError: if the source, the stack or the loop fails; nothing is left running.
     """
     began = time.monotonic()
-    # A pipe has no width: tables are then as wide as they need.
-    console = Console(log_path=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+    console = terminal.console(log_path=False, soft_wrap=True)
     source, floor = _open(path, conversations)
     _tell_source(source, console)
     with Stack(state=state, project=PROJECT, say=console.log) as stack:

@@ -1,17 +1,16 @@
 """``status``: where every event is, over all writers."""
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ml_pipeline.cli import store
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import DatabaseError
 from ml_pipeline.online.recording.accounts import FATES, Account, total
@@ -98,23 +97,20 @@ def _balance(account: Account) -> Document:
 
 
 def _show(document: Document) -> None:
-    # A pipe has no width: tables are then as wide as they need.
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(
-        f"Spool     {document['spool']}: a shipper is {'at work' if document['is_shipping'] else 'not at work'}"
-    )
+    out = console()
+    out.print(f"Spool     {document['spool']}: a shipper is {'at work' if document['is_shipping'] else 'not at work'}")
     if document["is_postgres_away"]:
-        console.print("Postgres  is away: only the writers of this spool, as the shipper last heard of them")
+        out.print("Postgres  is away: only the writers of this spool, as the shipper last heard of them")
     shown = [name for name in FIGURES if name in ALWAYS_SHOWN or document["total"][name]]
-    console.print(_table(document, shown))
+    out.print(_table(document, shown))
     if nothing := [name for name in FIGURES if name not in shown]:
-        console.print(f"Not one {', '.join(nothing)}.")
+        out.print(f"Not one {', '.join(nothing)}.")
     for reason, calls in document["total"]["refused"].items():
-        console.print(f"Refused   {calls:,} as {reason}")
+        out.print(f"Refused   {calls:,} as {reason}")
     for difference in document.get("differences", []):
-        console.print("{writer}: {rule}: {counted:,} counted, {found:,} found".format(**difference))
+        out.print("{writer}: {rule}: {counted:,} counted, {found:,} found".format(**difference))
     if document.get("differences") == []:
-        console.print("The counters agree with the rows.")
+        out.print("The counters agree with the rows.")
 
 
 def _table(document: Document, shown: Sequence[str]) -> Table:

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from ml_pipeline.cli.store import Row
+from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
-from ml_pipeline.metrics.trends import store
 
 RECENT = timedelta(weeks=26)
 
@@ -22,6 +22,8 @@ def trends(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Tell which metrics differ from a week before, and the change points of 26 weeks."""
+    from ml_pipeline.metrics.trends import store  # and scipy, a second that other commands need not wait
+
     if metric is not None and metric not in {**METRICS, **COMPOUNDS}:
         raise typer.BadParameter(f"no metric is called {metric}; `ml-pipeline metrics` lists them")
     with transaction() as tx:
@@ -30,12 +32,12 @@ def trends(
     if as_json:
         typer.echo(json.dumps({"trends": changes, "change_points": points}, indent=2, default=str))
         return
-    console = Console()
-    console.print(_trends(changes) if changes else "No metric differs from a week before by more than chance.")
-    console.print(_change_points(points) if points else "No change point in 26 weeks.")
+    out = console()
+    out.print(_trends(changes) if changes else "No metric differs from a week before by more than chance.")
+    out.print(_change_points(points) if points else "No change point in 26 weeks.")
 
 
-def _trends(changes: list[store.Row]) -> Table:
+def _trends(changes: list[Row]) -> Table:
     table = Table(title="Against a week before [95 %]", title_justify="left")
     for column in ("metric", "of", "span", "until (UTC)", "level", "change"):
         table.add_column(column)
@@ -46,7 +48,7 @@ def _trends(changes: list[store.Row]) -> Table:
     return table
 
 
-def _change_points(points: list[store.Row]) -> Table:
+def _change_points(points: list[Row]) -> Table:
     table = Table(title="Change points", title_justify="left")
     for column in ("since (UTC)", "metric", "of", "before", "after", "known since"):
         table.add_column(column)
@@ -56,7 +58,7 @@ def _change_points(points: list[store.Row]) -> Table:
     return table
 
 
-def _of(row: store.Row) -> str:
+def _of(row: Row) -> str:
     return " ".join(filter(None, (row["task"], row["mode"], row["version"], row["slice"]))) or "all"
 
 
