@@ -12,12 +12,11 @@ from rich.table import Table
 from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.metrics import store
-from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
+from ml_pipeline.metrics.catalogue import CATALOGUE
 from ml_pipeline.metrics.metric import Compound, Metric
 
 metrics = typer.Typer(invoke_without_command=True)
 
-ALL: dict[str, Metric | Compound] = {**METRICS, **COMPOUNDS}
 SHOWN = timedelta(days=14)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -29,10 +28,10 @@ def catalogue(context: typer.Context, *, as_json: AsJson = False) -> None:
     if context.invoked_subcommand:
         return
     if as_json:
-        typer.echo(json.dumps([_described(metric) for metric in ALL.values()], indent=2))
+        typer.echo(json.dumps([_described(metric) for metric in CATALOGUE.values()], indent=2))
         return
     table = Table("metric", "unit", "better", "owner", "sliced by", "definition")
-    for metric in ALL.values():
+    for metric in CATALOGUE.values():
         names = ", ".join(metric.dimensions)
         table.add_row(metric.name, metric.unit, metric.better, metric.owner, names, escape(metric.definition))
     console().print(table)
@@ -47,14 +46,14 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Tell how a metric went day by day, with its 95 % interval."""
-    if name not in ALL:
+    if name not in CATALOGUE:
         raise typer.BadParameter(f"no metric is called {name}; `ml-pipeline metrics` lists them")
     with transaction() as tx:
         days = store.days_of(tx, name, since.replace(tzinfo=UTC) if since else datetime.now(UTC) - SHOWN, part)
     if as_json:
-        typer.echo(json.dumps({**_described(ALL[name]), "slice": part, "days": days}, indent=2, default=str))
+        typer.echo(json.dumps({**_described(CATALOGUE[name]), "slice": part, "days": days}, indent=2, default=str))
     else:
-        _print(ALL[name], days)
+        _print(CATALOGUE[name], days)
 
 
 def _described(metric: Metric | Compound) -> dict[str, Any]:

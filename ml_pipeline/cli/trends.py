@@ -10,7 +10,7 @@ from rich.table import Table
 from ml_pipeline.cli.store import Row
 from ml_pipeline.cli.terminal import console
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
+from ml_pipeline.metrics.catalogue import CATALOGUE
 
 RECENT = timedelta(weeks=26)
 
@@ -24,7 +24,7 @@ def trends(
     """Tell which metrics differ from a week before, and the change points of 26 weeks."""
     from ml_pipeline.metrics.trends import store  # and scipy, a second that other commands need not wait
 
-    if metric is not None and metric not in {**METRICS, **COMPOUNDS}:
+    if metric is not None and metric not in CATALOGUE:
         raise typer.BadParameter(f"no metric is called {metric}; `ml-pipeline metrics` lists them")
     with transaction() as tx:
         changes = store.newest_trends(tx, metric, everything=everything)

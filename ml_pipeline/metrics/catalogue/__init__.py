@@ -70,3 +70,5 @@ METRICS: dict[str, Metric] = {
 COMPOUNDS: dict[str, Compound] = {
     module.METRIC.name: module.METRIC for module in (calibration_error, conversion_lift, revenue_lift)
 }
+
+CATALOGUE: dict[str, Metric | Compound] = {**METRICS, **COMPOUNDS}

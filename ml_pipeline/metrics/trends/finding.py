@@ -3,11 +3,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from ml_pipeline.database.engine import Transaction
+from ml_pipeline.metrics.catalogue import CATALOGUE
 from ml_pipeline.metrics.trends import store
 from ml_pipeline.metrics.trends.change_points import find_change_points
 from ml_pipeline.metrics.trends.day_noise import WEEKS
 from ml_pipeline.metrics.trends.family import family_trends
-from ml_pipeline.metrics.trends.selection import CATALOGUE, Family, family_of, main_kinds, whole_kinds
+from ml_pipeline.metrics.trends.selection import Family, family_of, main_kinds, whole_kinds
 from ml_pipeline.metrics.trends.series import WEEK, Day, Series
 
 BEGINNING = datetime.min.replace(tzinfo=UTC)

@@ -1,7 +1,7 @@
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-from ml_pipeline.metrics.catalogue import COMPOUNDS, METRICS
+from ml_pipeline.metrics.catalogue import CATALOGUE, METRICS
 from ml_pipeline.metrics.metric import Compound, Dimension, Metric
 from ml_pipeline.metrics.trends.series import Series
 
@@ -9,8 +9,6 @@ MAIN_DIMENSIONS = (Dimension.LANGUAGE, Dimension.PROGRAM, Dimension.PLATFORM)
 """By whose values trends are told too. Change points are told of whole figures only."""
 SALE = frozenset({"conversion_rate", "revenue", "net_revenue"})
 """Metrics of the sale, which is known for good only when the attribution window has passed."""
-
-CATALOGUE: Mapping[str, Metric | Compound] = {**METRICS, **COMPOUNDS}
 
 
 class Family(NamedTuple):
