@@ -65,6 +65,13 @@ def test_a_release_lets_the_held_hours_of_an_interval_pass_and_is_a_decision(hel
     assert [hour["held_for"] for hour in decision["evidence"]["hours"]] == ["turns.no_phone"] * 2
 
 
+def test_a_release_is_no_news_for_agents(held):
+    run("release", told(after(0)), "--why", "the number is ours")
+
+    assert [row["kind"] for row in rows(held, "SELECT kind FROM decisions")] == ["release"]
+    assert rows(held, "SELECT * FROM facade_decisions") == []
+
+
 def test_released_hours_are_rolled_up_and_wake_who_reads_them_until_they_are(held):
     rows(held, "UPDATE quality_verdicts SET state = 'trusted' WHERE state = 'pending'")
     roll_up_metrics.run()
