@@ -12,6 +12,25 @@ from ml_pipeline.database.engine import transaction
 from ml_pipeline.events import projection, store
 from ml_pipeline.jobs import ingest_events
 from tests.integration.events import after, append, prediction, rows, turn
+from tests.torture.waiting import wait_until
+
+
+WAITING = """SELECT count(*) AS n FROM pg_locks
+WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+def test_a_projector_waits_for_whoever_holds_the_facts(database):
+    append(database, [turn("a", 0)])
+
+    with ThreadPoolExecutor() as pool:
+        with transaction() as holder:
+            store.lock(holder)
+            projector = pool.submit(ingest_events.run)
+            wait_until(lambda: rows(database, WAITING)[0]["n"], "the projector does not wait", seconds=10)
+            meanwhile = rows(database, "SELECT count(*) AS n FROM turns")
+        counts = projector.result(timeout=30)
+
+    assert (meanwhile, counts["turns"]) == ([{"n": 0}], 1)
 
 
 def test_a_projector_that_dies_half_way_loses_nothing(database, monkeypatch):

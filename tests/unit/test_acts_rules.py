@@ -95,8 +95,10 @@ def test_what_is_negated_is_not_there(language, said):
     [
         ("es", "No, es demasiado caro."),
         ("es", "no solo es demasiado caro"),
+        ("es", "no me quejo del servicio pero es demasiado caro"),
         ("en", "No. It's too expensive."),
         ("en", "not only too expensive"),
+        ("en", "i do not mind the colour but it is too expensive"),
     ],
 )
 def test_a_negation_of_another_clause_negates_nothing(language, said):
