@@ -14,9 +14,8 @@ from ml_pipeline.jobs import ingest_events
 from tests.integration.events import after, append, prediction, rows, turn
 from tests.torture.waiting import wait_until
 
-
-WAITING = """SELECT count(*) AS n FROM pg_locks
-WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+WAITING = """SELECT count(*) AS n FROM pg_locks JOIN pg_database AS d ON d.oid = database
+WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"""
 
 
 def test_a_projector_waits_for_whoever_holds_the_facts(database):

@@ -14,7 +14,7 @@ from benchmarks.delayed_floors import (
     recent_sales_of,
     reference_of,
 )
-from ml_pipeline.metrics.maturity.delay_change import RecentSales
+from ml_pipeline.metrics.maturity.delay_change import RecentSales, compare_delays
 from ml_pipeline.metrics.maturity.delay_curve import delay_curve
 from ml_pipeline.metrics.maturity.delay_findings import DelayFinding, judge_delays
 from ml_pipeline.vocabulary.verdicts import Severity
@@ -49,6 +49,16 @@ def test_delays_half_as_long_again_are_found(family):
     assert len(found) >= 16
     assert all(finding.headline.startswith("Delay changed: sales take ") for finding in found)
     assert all("corrected rates are too low" in finding.headline for finding in found)
+
+
+def test_the_statistic_is_the_mean_of_days_in_its_standard_error():
+    known = np.linspace(0, 1, 5)
+    recent = RecentSales(day=np.array([0, 1]), age=np.array([4, 4]), delay=np.array([3, 2]))
+
+    change = compare_delays(recent, known, known[None])
+
+    # u is .875 and .625, so .375 and .125 above a half: their mean .25, its standard error .125.
+    assert change.statistic == pytest.approx(2.0)
 
 
 def test_shorter_delays_are_found_too():
