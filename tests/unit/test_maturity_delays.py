@@ -52,13 +52,13 @@ def test_delays_half_as_long_again_are_found(family):
 
 
 def test_the_statistic_is_the_mean_of_days_in_its_standard_error():
-    known = np.linspace(0, 1, 5)
-    recent = RecentSales(day=np.array([0, 1]), age=np.array([4, 4]), delay=np.array([3, 2]))
+    known = np.array([0, 0.5, 0.75, 0.875, 1])
+    recent = RecentSales(day=np.array([0, 1]), age=np.array([4, 4]), delay=np.array([3, 1]))
 
     change = compare_delays(recent, known, known[None])
 
-    # u is .875 and .625, so .375 and .125 above a half: their mean .25, its standard error .125.
-    assert change.statistic == pytest.approx(2.0)
+    # u is .9375 and .625, so .4375 and .125 above a half: their mean is .28125, its standard error .15625.
+    assert change.statistic == pytest.approx(1.8)
 
 
 def test_shorter_delays_are_found_too():
