@@ -1,0 +1,13 @@
+"""What the watch over rollouts keeps."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0018"
+down_revision = "0017"
+
+
+def upgrade() -> None:
+    """Run the statements beside this file; they are frozen, sql/schema.sql moves on."""
+    op.get_bind().exec_driver_sql(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8").replace("%", "%%"))
