@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.labelled import labelled_conversations
-from ml_pipeline.models import candidate
 from ml_pipeline.models.assessment import prior, rule
+from ml_pipeline.models.candidates.columns import columns_of
+from ml_pipeline.models.candidates.fit import answers, fit
+from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.evaluation import RESAMPLES, SEED
 from ml_pipeline.models.scores import Block, Numbers, draws, estimate, figures
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
@@ -138,15 +140,16 @@ def _pooled(parts: Sequence[Answered]) -> Answered:
 
 def _answered(rows: TrainingSet, caller: Callable[[TrainingSet], Numbers]) -> Answered:
     train, held = rows.part(TRAIN), rows.part(GATE)
-    best = candidate.search(train, WORD_OTHERS)[0].recipe
-    model = candidate.fit(train, rows.part(CALIBRATION), best, candidate.full_columns(rows.task))
-    answers = {
-        "candidate": candidate.answers(model, held.rows),
+    columns = columns_of(rows.task)
+    best = search(train, columns, WORD_OTHERS)[0].recipe
+    model = fit(train, rows.part(CALIBRATION), best, columns[best.kind])
+    found = {
+        "candidate": answers(model, held.rows),
         "prior": prior(rows).probabilities,
         "rule": rule(rows).probabilities,
         "caller": caller(held),
     }
-    return Answered(held, answers)
+    return Answered(held, found)
 
 
 def _line(claim: Claim, split: str, bound: float | None, answered: Answered) -> dict[str, Any]:

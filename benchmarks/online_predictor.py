@@ -34,8 +34,10 @@ from benchmarks.labelled import labelled_conversations
 from benchmarks.percentiles import percentile
 from ml_pipeline import MLPipelineService
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.models import candidate, store
-from ml_pipeline.models.candidate import Recipe
+from ml_pipeline.models import store
+from ml_pipeline.models.candidates.columns import word_columns
+from ml_pipeline.models.candidates.fit import fit
+from ml_pipeline.models.candidates.recipe import LinearRecipe
 from ml_pipeline.models.export import FEATURES, as_table, export, prove
 from ml_pipeline.models.heads import TreeHeads
 from ml_pipeline.models.known_words import KnownWords
@@ -89,8 +91,8 @@ def _linear(source_name: str, task_name: str) -> Trained:
     source = open_source(DATA / source_name)
     task = next(task for task in source.tasks if task.name == task_name)
     rows = assemble(task, labelled_conversations(source, task))
-    recipe = Recipe(2.0, None, Settings().words_min_conversations)
-    model = candidate.fit(rows.part(TRAIN), rows.part(CALIBRATION), recipe, candidate.full_columns(task))
+    recipe = LinearRecipe(2.0, None, Settings().words_min_conversations)
+    model = fit(rows.part(TRAIN), rows.part(CALIBRATION), recipe, word_columns(task))
     bundle = export(model, task, f"{task.name}.{task.mode}/1")
     prove(bundle, model, rows.part(GATE).rows, BUDGET_MS)
     return Trained(rows, model, bundle)

@@ -11,7 +11,10 @@ import sys
 from benchmarks.labelled import labelled_conversations
 from benchmarks.server import DATABASE, capture_dsn, execute, running_server
 from ml_pipeline.database.engine import engine, transaction
-from ml_pipeline.models import candidate, store
+from ml_pipeline.models import store
+from ml_pipeline.models.candidates.columns import columns_of
+from ml_pipeline.models.candidates.fit import fit
+from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.export import export
 from ml_pipeline.models.split import CALIBRATION, TRAIN
 from ml_pipeline.models.store import Decided
@@ -47,8 +50,9 @@ def publish_champions(dsn: str) -> None:
     for task in source.tasks:
         rows = assemble(task, labelled_conversations(source, task))
         train, calibration = rows.part(TRAIN), rows.part(CALIBRATION)
-        recipe = candidate.search(train, WORD_OTHERS)[0].recipe
-        model = candidate.fit(train, calibration, recipe, candidate.full_columns(task))
+        columns = columns_of(task)
+        recipe = search(train, columns, WORD_OTHERS)[0].recipe
+        model = fit(train, calibration, recipe, columns[recipe.kind])
         version = f"{task.name}.{task.mode}/1"
         bundle = export(model, task, version)
         with transaction(dsn) as tx:

@@ -5,10 +5,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import msgspec
+
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
-from ml_pipeline.models import candidate, opponents, store
+from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
+from ml_pipeline.models.candidates.columns import columns_of
+from ml_pipeline.models.candidates.fit import fit
+from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.export import as_table, export, prove
 from ml_pipeline.models.gate import GateRules
@@ -70,12 +75,14 @@ def train(ticket: Ticket) -> Ticket:
     """Search a recipe inside the training part, fit, calibrate, keep the model in MLflow."""
     task, registry = _task(ticket), _registry()
     rows = _thaw(registry, ticket, (TRAIN, CALIBRATION))
-    tried = candidate.search(rows.part(TRAIN), load_settings().words_min_conversations)
+    tried = search(rows.part(TRAIN), columns_of(task), load_settings().words_min_conversations)
     best = tried[0].recipe
-    model = candidate.fit(rows.part(TRAIN), rows.part(CALIBRATION), best, candidate.full_columns(task))
+    model = fit(rows.part(TRAIN), rows.part(CALIBRATION), best, columns_of(task)[best.kind])
     curve = [(task.primary_metric, one.value) for one in tried]
     log.info("retraining.trained task=%s recipe=%s", ticket["task"], best)
-    registry.log_training(ticket["run_id"], model, best._asdict(), curve, as_table(sample_rows(model)), task.labels)
+    registry.log_training(
+        ticket["run_id"], model, msgspec.to_builtins(best), curve, as_table(sample_rows(model)), task.labels
+    )
     return ticket
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ml_pipeline.models import candidate
-from ml_pipeline.models.candidate import Columns
+from ml_pipeline.models.candidates.columns import Columns, word_columns
+from ml_pipeline.models.candidates.search import fit_by_folds, search
 from ml_pipeline.models.conversations import LabelledConversation, Spoken
 from ml_pipeline.models.evaluation import RESAMPLES, SEED
 from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, Flags, detections, draws, estimate
@@ -64,7 +64,7 @@ def as_acts(
 
 def columns() -> Columns:
     """Return what a head sees: the turn, and what the agent said before it. Circumstances would tell who sold well."""
-    by_name = {name: (name, step, column) for name, step, column in candidate.full_columns(act_task("acts", list(Act)))}
+    by_name = {name: (name, step, column) for name, step, column in word_columns(act_task("acts", list(Act)))}
     texts = [by_name[name] for name in ("current_words", "current_pieces", "previous_words")]
     return [*texts, ("numbers", StandardScaler(), ["current_words", "current_questions"])]
 
@@ -72,8 +72,8 @@ def columns() -> Columns:
 def train(rows: TrainingSet, word_others: int) -> Pipeline:
     """Return a model of the training and the calibration part; the gate block stays unseen."""
     learnt = rows.part(TRAIN, CALIBRATION)
-    best = candidate.search(learnt, word_others, columns())[0].recipe
-    return candidate.fit_by_folds(learnt, best, columns())
+    best = search(learnt, {"linear": columns()}, word_others)[0].recipe
+    return fit_by_folds(learnt, best, columns())
 
 
 def learnt_languages(rows: TrainingSet, languages: Sequence[str]) -> dict[Act, list[str]]:

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ml_pipeline.models import candidate
-from ml_pipeline.models.candidate import Recipe
+from ml_pipeline.models.candidates.columns import columns_of, number_columns
+from ml_pipeline.models.candidates.fit import answers as answers_of
+from ml_pipeline.models.candidates.fit import fit, recipe_of
+from ml_pipeline.models.candidates.recipe import LinearRecipe, Recipe
 from ml_pipeline.models.evaluation import SEED, Duel, Opponent, count_positives, fight, measure
 from ml_pipeline.models.gate import GateRules, judge
 from ml_pipeline.models.scores import Figures, Numbers, estimate
@@ -35,8 +38,8 @@ def assess(
     others are measured beside. On a random split the same recipe is measured too, for comparison only.
     """
     gate, heads = whole.part(GATE), model[-1]
-    answers = candidate.answers(model, gate.rows)
-    recipe = candidate.recipe_of(model)
+    answers = answers_of(model, gate.rows)
+    recipe = recipe_of(model)
     baselines = [prior(whole), rule(whole), caller]
     duels = [fight(gate, answers, opponent) for opponent in (*baselines, *([champion] if champion else []))]
     deciding = [duel for duel in duels if champion is None or duel.name == champion.name]
@@ -57,7 +60,7 @@ def assess(
         "trained_from": _when(whole.part(TRAIN).rows["started_at"].min()),
         "trained_until": _when(gate.rows["started_at"].min()),
         "champion": champion.name if champion else None,
-        "recipe": recipe._asdict(),
+        "recipe": msgspec.to_builtins(recipe),
         "thresholds": _by_label(whole, heads.thresholds_),
         "constant_labels": [label for label, is_constant in _by_label(whole, heads.constant_).items() if is_constant],
     }
@@ -79,17 +82,17 @@ def prior(whole: TrainingSet) -> Opponent:
 
 def rule(whole: TrainingSet) -> Opponent:
     """Return the simple rule: logistic regression on how far the conversation is and how much was said, no words."""
-    fitted = candidate.fit(whole.part(TRAIN), whole.part(CALIBRATION), Recipe(1.0, None, 0), candidate.number_columns())
-    return Opponent(RULE, candidate.answers(fitted, whole.part(GATE).rows))
+    fitted = fit(whole.part(TRAIN), whole.part(CALIBRATION), LinearRecipe(1.0, None, 0), number_columns())
+    return Opponent(RULE, answers_of(fitted, whole.part(GATE).rows))
 
 
 def _on_random_split(whole: TrainingSet, recipe: Recipe) -> Figures:
     first = whole.rows.drop_duplicates("conversation_id")
     parts = split_at_random(list(first["customer_group"]), SEED)
     shuffled = whole.with_parts(dict(zip(first["conversation_id"], parts, strict=True)))
-    fitted = candidate.fit(shuffled.part(TRAIN), shuffled.part(CALIBRATION), recipe, candidate.full_columns(whole.task))
+    fitted = fit(shuffled.part(TRAIN), shuffled.part(CALIBRATION), recipe, columns_of(whole.task)[recipe.kind])
     held = shuffled.part(GATE)
-    return measure(held, candidate.answers(fitted, held.rows), fitted[-1].thresholds_)
+    return measure(held, answers_of(fitted, held.rows), fitted[-1].thresholds_)
 
 
 def _estimates(found: Figures) -> dict[str, dict[str, float]]:

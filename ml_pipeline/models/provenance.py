@@ -10,7 +10,9 @@ from typing import Any
 
 import msgspec
 
-from ml_pipeline.models import candidate, evaluation, split
+from ml_pipeline.models import evaluation, split
+from ml_pipeline.models.candidates import search
+from ml_pipeline.models.candidates.columns import columns_of
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import Task
@@ -60,9 +62,9 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int) -> str:
         "task": msgspec.to_builtins(task),
         "rules": msgspec.to_builtins(rules),
         "feature_revision": REVISION,
-        "columns": repr(candidate.full_columns(task)),
+        "columns": repr(columns_of(task)),
         "word_others": word_others,
-        "search": [candidate.STRENGTHS, candidate.FOLDS],
+        "search": [search.STRENGTHS, search.FOLDS],
         "shares": split.SHARES,
         "resamples": evaluation.RESAMPLES,
         "libraries": libraries(),

@@ -17,7 +17,8 @@ from ml_pipeline.database.engine import engine, transaction
 from ml_pipeline.errors import BundleError, RegistryError, TrainingError
 from ml_pipeline.jobs import ingest_events
 from ml_pipeline.jobs import retrain_models as job
-from ml_pipeline.models import candidate, store
+from ml_pipeline.models import store
+from ml_pipeline.models.candidates import search
 from ml_pipeline.models.registry import Registry
 from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, decode, encode
 from ml_pipeline.online.predicting.features import feature_row
@@ -140,7 +141,7 @@ def point_at(folder: Path, patch: pytest.MonkeyPatch) -> None:
     (folder / "settings.toml").write_text(SETTINGS, encoding="utf-8")
     patch.setenv("ML_PIPELINE_SETTINGS", str(folder / "settings.toml"))
     patch.setenv("ML_PIPELINE_MLFLOW_URI", f"sqlite:///{folder}/mlflow.db")
-    patch.setattr(candidate, "STRENGTHS", (3.0,))  # the search is tested by itself; here it costs half the time
+    patch.setattr(search, "STRENGTHS", (3.0,))  # the search is tested by itself; here it costs half the time
 
 
 class At:

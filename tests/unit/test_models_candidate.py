@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from ml_pipeline.errors import BundleError
-from ml_pipeline.models import candidate
 from ml_pipeline.models.assessment import assess, describe_rows
-from ml_pipeline.models.candidate import Recipe
+from ml_pipeline.models.candidates import search as searching
+from ml_pipeline.models.candidates.columns import columns_of, word_columns
+from ml_pipeline.models.candidates.fit import answers, fit
+from ml_pipeline.models.candidates.recipe import LinearRecipe
+from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.evaluation import Opponent
@@ -58,8 +61,8 @@ def rows() -> TrainingSet:
 
 @pytest.fixture(scope="module")
 def model(rows):
-    columns = candidate.full_columns(DETECT)
-    return candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
+    columns = word_columns(DETECT)
+    return fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
 
 def no_caller(gate: TrainingSet) -> Opponent:
@@ -76,35 +79,35 @@ def test_a_candidate_learns_in_two_languages_what_the_rule_cannot(rows, model):
 
 
 def test_a_label_without_examples_is_answered_with_a_small_constant(rows, model):
-    answers = candidate.answers(model, rows.part("gate").rows)[:, 2]
+    constant = answers(model, rows.part("gate").rows)[:, 2]
 
-    assert np.ptp(answers) == 0
-    assert 0 < answers[0] < 0.01
+    assert np.ptp(constant) == 0
+    assert 0 < constant[0] < 0.01
     assert model[-1].constant_.tolist() == [False, False, True]
 
 
 def test_the_search_tries_strengths_then_balanced_classes_and_puts_the_best_first(rows):
-    tried = candidate.search(rows.part("train"), 5)
+    tried = search(rows.part("train"), columns_of(DETECT), 5)
 
     plain = {one.recipe.strength for one in tried if one.recipe.class_weight is None}
     (balanced,) = (one.recipe for one in tried if one.recipe.class_weight == "balanced")
     best_plain = max((one for one in tried if one.recipe.class_weight is None), key=lambda one: one.value)
-    assert plain == set(candidate.STRENGTHS)
+    assert plain == set(searching.STRENGTHS)
     assert balanced.strength == best_plain.recipe.strength
     assert [one.value for one in tried] == sorted((one.value for one in tried), reverse=True)
 
 
 def test_a_task_judged_by_log_loss_never_balances_its_classes_and_wants_the_least():
-    tried = candidate.search(assemble(CONVERSION, conversations(60)).part("train"), 5)
+    tried = search(assemble(CONVERSION, conversations(60)).part("train"), columns_of(CONVERSION), 5)
 
-    assert [one.recipe.class_weight for one in tried] == [None] * len(candidate.STRENGTHS)
+    assert [one.recipe.class_weight for one in tried] == [None] * len(searching.STRENGTHS)
     assert [one.value for one in tried] == sorted(one.value for one in tried)
 
 
 def test_conversion_is_judged_per_conversation():
     rows = assemble(CONVERSION, conversations(160))
-    columns = candidate.full_columns(CONVERSION)
-    model = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
+    columns = word_columns(CONVERSION)
+    model = fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
     evidence = assess(rows, model, GateRules(0.05, 10), no_caller(rows.part("gate")), None).evidence
 
@@ -126,18 +129,16 @@ def test_a_source_whose_agent_never_speaks_can_be_learnt(rows):
     ]
     quiet = assemble(DETECT, silent)
 
-    model = candidate.fit(
-        quiet.part("train"), quiet.part("calibration"), Recipe(1.0, None, 5), candidate.full_columns(DETECT)
-    )
+    model = fit(quiet.part("train"), quiet.part("calibration"), LinearRecipe(1.0, None, 5), word_columns(DETECT))
 
     assert "previous_words" not in model.named_steps["columns"].named_transformers_
     assert prove(export(model, DETECT, "objection.detect/1"), model, quiet.part("gate").rows, 1_000) == 60
 
 
 def test_training_twice_gives_the_same_bundle(rows, model):
-    columns = candidate.full_columns(DETECT)
+    columns = word_columns(DETECT)
 
-    again = candidate.fit(rows.part("train"), rows.part("calibration"), Recipe(3.0, None, 5), columns)
+    again = fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
     assert export(again, DETECT, "v/1").digest == export(model, DETECT, "v/1").digest
 
@@ -193,7 +194,7 @@ def test_a_step_that_bundles_cannot_carry_is_refused(rows, model):
 
 def test_a_champion_is_beaten_by_itself_never(rows, model):
     gate = rows.part("gate")
-    itself = Opponent("objection.detect/1", candidate.answers(model, gate.rows))
+    itself = Opponent("objection.detect/1", answers(model, gate.rows))
 
     evidence = assess(rows, model, GateRules(0.05, 20), no_caller(gate), itself).evidence
 

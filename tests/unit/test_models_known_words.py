@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ml_pipeline.models import candidate
-from ml_pipeline.models.candidate import Recipe
+from ml_pipeline.models.candidates.columns import word_columns
+from ml_pipeline.models.candidates.fit import fit
+from ml_pipeline.models.candidates.recipe import LinearRecipe
 from ml_pipeline.models.export import export, prove
 from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.training_set import assemble
@@ -76,9 +77,7 @@ def named():
     rows.rows.loc[rows.rows["conversation_id"] != rows.conversation_ids[0], "current"] = rows.rows[
         "current"
     ].str.replace(" expensivo expensivo4929", "")
-    model = candidate.fit(
-        rows.part("train"), rows.part("calibration"), Recipe(2.0, None, 5), candidate.full_columns(DETECT)
-    )
+    model = fit(rows.part("train"), rows.part("calibration"), LinearRecipe(2.0, None, 5), word_columns(DETECT))
     return rows, model
 
 
