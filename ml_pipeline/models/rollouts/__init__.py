@@ -1,0 +1,1 @@
+"""Rollouts: a challenger beside the champion, step by step, on proof."""

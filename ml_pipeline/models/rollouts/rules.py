@@ -1,0 +1,36 @@
+"""What a rollout may do wrong, how often, and what it must have shown before it goes on."""
+
+from dataclasses import dataclass
+
+SALES_PART, SENTINELS_PART, QUALITY_PART = 0.6, 0.3, 0.1
+"""How the chance of a false stop is divided among all tests of a rollout. Sales have least to go by and get most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step of the canary. ``min_matured``: challenger conversations of full age it must have seen before the next."""
+
+    share: float
+    min_matured: int
+
+
+STEPS = (Step(0.05, 200), Step(0.25, 500), Step(0.5, 1000))
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Each error is a chance over the whole rollout, however often it is looked at.
+
+    ``false_stop``: that a challenger is taken back that does no harm. ``false_advance``: that a step goes on though
+    sales, or the quality of the model, are worse by the margin. ``false_superiority``: that more sales are claimed of
+    a challenger that makes none. ``sales_margin``: the part of the champion's sales that may be lost at most.
+    ``quality_margin``: log loss in nats. ``min_shadow``: matured conversations that both scored before the canary.
+    """
+
+    steps: tuple[Step, ...] = STEPS
+    false_stop: float = 0.05
+    false_advance: float = 0.025
+    false_superiority: float = 0.01
+    sales_margin: float = 0.15
+    quality_margin: float = 0.01
+    min_shadow: int = 500
