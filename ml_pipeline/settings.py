@@ -52,7 +52,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sold_tiers: tuple[str, ...] = ()
     """Tiers whose selection alone counts as a sale."""
     attribution_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30
-    """A sale learnt later than that after the start of its conversation counts for no rate."""
+    """A sale learnt later than that after the start of its conversation counts for no rate, and until then the
+    conversation teaches and judges nothing about it."""
+    label_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 2.0
+    """So long after a conversation's last turn nobody is expected to label its turns any more: it may teach then."""
     refund_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30
     """Revenue is provisional until so long after its last sale."""
     maturity_reference_weeks: Annotated[int, msgspec.Meta(ge=2, le=104)] = 12
@@ -60,6 +63,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gate_alpha: float = 0.05
     """One-sided error of one gate."""
     gate_min_positives: int = 50
+    gate_share: Annotated[float, msgspec.Meta(ge=0.05, le=0.5)] = 0.25
+    """The newest share of the conversations that may be used judges; more where it lacks examples."""
+    weigh_by_propensity: Literal["no", "rollouts", "all"] = "no"
+    """Whether rows stand for those that a canary or holdback (rollouts), or any experiment as well (all), kept from what
+    they got: each weighs 1 / its propensity, in training and in the gate."""
+    max_propensity_weight: Annotated[float, msgspec.Meta(ge=1)] = 10.0
+    """The most one row may weigh by that."""
     train_on_derived_labels: bool = False
     """Whether models learn from labels that the act tagger derived too; none is ever judged by them."""
     tasks: tuple[Task, ...] = DEFAULT_TASKS

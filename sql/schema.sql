@@ -664,7 +664,7 @@ $$;
 --   scope turn, anticipate   the labels of the next `horizon` customer turns after it (0: of all that follow)
 -- Only what somebody said is known: an anticipated truth needs a label, be it {}, on every customer turn it looks at, at
 -- least one such turn, and either the whole horizon or a conversation that has ended (it has an outcome). as_of: as it was
--- known then; by default all that is known.
+-- known then, whatever was said or learnt since; by default all that is known.
 CREATE FUNCTION conversation_truths(ids uuid[], from_at timestamptz, to_at timestamptz, tasks jsonb,
                                     as_of timestamptz DEFAULT 'infinity')
 RETURNS TABLE (conversation_id uuid, turn integer, task text, mode text, labels text[], label_source text,
@@ -690,7 +690,7 @@ SET enable_nestloop = off AS $$
                count(*) FILTER (WHERE t.role = 'user') OVER so_far AS ordinal,
                count(*) FILTER (WHERE t.role = 'user') OVER (PARTITION BY t.conversation_id) AS customer_turns
         FROM turns AS t
-        WHERE t.conversation_id = ANY (ids) AND t.at >= from_at AND t.at < to_at
+        WHERE t.conversation_id = ANY (ids) AND t.at >= from_at AND t.at < to_at AND t.at <= as_of
           AND t.at >= (SELECT low FROM span) AND t.at <= (SELECT high FROM span)
         WINDOW so_far AS (PARTITION BY t.conversation_id ORDER BY t.turn)
     ), labelled AS (
@@ -1188,6 +1188,15 @@ CREATE UNIQUE INDEX model_rollouts_one_champion ON model_rollouts (task, mode)
 WHERE state = 'champion' AND until IS NULL;
 CREATE UNIQUE INDEX model_rollouts_one_state ON model_rollouts (task, mode, version) WHERE until IS NULL;
 
+-- What was is not rewritten: a row is closed once.
+CREATE FUNCTION refuse_rewriting() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% keeps what was: a row is closed once and never changed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+END $$;
+CREATE TRIGGER model_rollouts_are_kept BEFORE UPDATE ON model_rollouts
+FOR EACH ROW WHEN (OLD.until IS NOT NULL) EXECUTE FUNCTION refuse_rewriting();
+
 CREATE TABLE policy_snapshots (
     epoch        integer     NOT NULL,
     n            bigint      NOT NULL,
@@ -1359,72 +1368,160 @@ BEGIN
     RETURN publish_policy();
 END $$;
 
--- Takes the champion of a task out of service: decision, rollout and policy in one transaction.
--- to_version serves instead: one that was champion before, or 'caller' for nobody. Where it is null, the champion before
--- the last promotion, or nobody; a champion that a rollback put there is not rolled back further.
+-- Versions that a rollback took out of service: nobody may bring them back until lift_bar(). dataset: what the gate's
+-- evidence says of the rows and the recipe, so that nobody trains the same again.
+CREATE VIEW barred_versions AS
+SELECT r.task, r.mode, r.version, r.since, d.reason, d.actor, d.decision,
+       (SELECT judged.evidence -> 'dataset' FROM decisions AS judged
+        WHERE judged.kind = 'gate' AND judged.version = r.version
+        ORDER BY judged.decided_at LIMIT 1) AS dataset
+FROM model_rollouts AS r JOIN decisions AS d USING (decision)
+WHERE r.state = 'rolled_back' AND r.until IS NULL;
+
+-- Undoes a change of who serves a task: decision, rollouts and policy in one transaction.
+--   to_version null       the newest change: a challenger (shadow or canary) that runs is taken out; where none runs, the
+--                         champion is, and who was champion before serves again, or nobody but the caller
+--   who is champion       a challenger that runs is taken out
+--   another, or 'caller'  the champion is taken out, and this version, which was champion before, or nobody serves; a
+--                         challenger and a holdback end with it
+-- What is taken out is barred, what ends with it retires. Asked again it changes nothing: a champion that a rollback put
+-- there is not taken out without naming who follows, nor is one within ten minutes of its challenger, for two people, or ten
+-- agents, that see one harm mean one rollback.
 -- Returns {status, task, mode, from_version, to_version, decision_id, policy_n, reason}; status is rolled_back, unchanged
--- or refused, and only rolled_back has changed anything.
+-- or refused, and only rolled_back has changed anything. to_version is who serves then.
 CREATE FUNCTION rollback_task(of_task text, of_mode text, to_version text, because text, by_actor text) RETURNS jsonb
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    serving record;
-    target  record;
-    made    uuid := gen_random_uuid();
-    fault   text;
+    serving    record;
+    challenger text;
+    target     record;
+    bar        record;
+    is_over    boolean;   -- the challenger goes, the champion stays
+    from_one   text;
+    follows    text;
+    faults     text[];
+    made       uuid := gen_random_uuid();
+    moment     timestamptz;
+    left_ones  jsonb;
 BEGIN
-    -- The lock of a publication: none comes in between.
+    -- The lock of a publication: none comes in between. The clock is read behind it, so that histories do not overlap.
     PERFORM pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(of_task || '.' || of_mode));
-    SELECT r.version, r.digest, d.kind INTO serving
+    moment := clock_timestamp();
+    SELECT r.version, r.since, d.kind INTO serving
     FROM model_rollouts AS r JOIN decisions AS d USING (decision)
     WHERE r.task = of_task AND r.mode = of_mode AND r.state = 'champion' AND r.until IS NULL;
-
+    SELECT r.version INTO challenger
+    FROM model_rollouts AS r
+    WHERE r.task = of_task AND r.mode = of_mode AND r.state IN ('shadow', 'canary') AND r.until IS NULL
+    ORDER BY r.state, r.rollout DESC
+    LIMIT 1;
+    SELECT * INTO bar FROM barred_versions AS b
+    WHERE b.task = of_task AND b.mode = of_mode AND b.version = to_version;
+    -- Whom the policy can name: with a bundle, and not barred.
     SELECT past.version, past.digest, d.evidence -> 'trained_until' AS trained_until INTO target
-    FROM model_rollouts AS past JOIN decisions AS d USING (decision)
+    FROM model_rollouts AS past JOIN decisions AS d USING (decision) JOIN model_bundles AS b USING (digest)
     WHERE past.task = of_task AND past.mode = of_mode AND past.state = 'champion' AND past.until IS NOT NULL
-      AND past.digest IS NOT NULL AND past.version IS DISTINCT FROM serving.version
-      AND CASE WHEN to_version IS NULL THEN NOT EXISTS (
-                   SELECT
-                   FROM model_rollouts AS now_one
-                   WHERE now_one.task = of_task AND now_one.mode = of_mode AND now_one.version = past.version
-                     AND now_one.state = 'rolled_back' AND now_one.until IS NULL)
-               ELSE past.version = to_version END
+      AND b.content IS NOT NULL AND past.version IS DISTINCT FROM serving.version
+      AND past.version = coalesce(to_version, past.version)
+      AND NOT EXISTS (SELECT FROM barred_versions AS barred WHERE barred.version = past.version)
     ORDER BY past.until DESC, past.rollout DESC
     LIMIT 1;
 
-    fault := CASE
-        WHEN to_version = serving.version OR serving.version IS NULL AND to_version = 'caller' THEN 'it serves already'
-        WHEN to_version IS NULL AND serving.version IS NULL THEN 'nobody but the caller serves'
-        WHEN to_version IS NULL AND serving.kind = 'rollback'
-            THEN serving.version || ' serves since a rollback; name a version, or caller, to go further back'
-        WHEN to_version <> 'caller' AND target.version IS NULL
-            THEN to_version || ' was never champion of this task; name one that was, or caller'
+    faults := CASE
+        WHEN coalesce(trim(because), '') = '' OR coalesce(trim(by_actor), '') = '' THEN ARRAY['refused', 'say who and why']
+        WHEN bar.version IS NOT NULL THEN
+            ARRAY['refused', format('%s is barred since %s UTC (%s: %s); lift the bar first', bar.version,
+                                    to_char(bar.since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI'), bar.actor, bar.reason)]
+        WHEN to_version NOT IN (coalesce(serving.version, 'caller'), 'caller') AND target.version IS NULL THEN
+            ARRAY['refused', to_version || ' was never champion of this task, or its bundle is deleted; name one that was, or '
+                             'caller']
+        WHEN challenger IS NOT NULL THEN NULL
+        WHEN coalesce(to_version, 'caller') = coalesce(serving.version, 'caller') THEN
+            ARRAY['unchanged', CASE WHEN serving.version IS NULL THEN 'nobody but the caller serves'
+                                    ELSE 'it serves already' END]
+        WHEN to_version IS NULL AND serving.kind = 'rollback' THEN
+            ARRAY['unchanged', serving.version || ' serves since a rollback; name a version, or caller, to go further back']
+        WHEN to_version IS NULL THEN (
+            SELECT ARRAY['unchanged', format('%s took %s out %s seconds ago, %s serves; name a version, or caller, to go '
+                                             'further back', lately.actor, lately.version,
+                                             floor(extract(epoch FROM moment - lately.decided_at)), serving.version)]
+            FROM decisions AS lately
+            WHERE lately.kind = 'rollback' AND lately.task = of_task AND lately.mode = of_mode
+              AND lately.decided_at > greatest(moment - interval '10 minutes', serving.since)
+            ORDER BY lately.decided_at DESC
+            LIMIT 1)
     END;
-    IF fault IS NOT NULL THEN
+    IF faults IS NOT NULL THEN
         RETURN jsonb_build_object(
-            'status', CASE WHEN to_version <> 'caller' AND to_version IS DISTINCT FROM serving.version THEN 'refused'
-                           ELSE 'unchanged' END,
-            'task', of_task, 'mode', of_mode, 'from_version', coalesce(serving.version, 'caller'),
-            'to_version', coalesce(serving.version, 'caller'), 'decision_id', NULL, 'policy_n', NULL, 'reason', fault);
+            'status', faults[1], 'task', of_task, 'mode', of_mode, 'from_version', coalesce(serving.version, 'caller'),
+            'to_version', coalesce(serving.version, 'caller'), 'decision_id', NULL, 'policy_n', NULL, 'reason', faults[2]);
     END IF;
 
+    is_over := challenger IS NOT NULL
+        AND coalesce(to_version, serving.version, 'caller') = coalesce(serving.version, 'caller');
+    from_one := CASE WHEN is_over THEN challenger ELSE coalesce(serving.version, 'caller') END;
+    follows := CASE WHEN is_over THEN coalesce(serving.version, 'caller') ELSE coalesce(target.version, 'caller') END;
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+               'version', r.version, 'state', r.state, 'traffic_share', r.traffic_share,
+               'becomes', CASE WHEN is_over OR r.version = from_one THEN 'rolled_back' ELSE 'retired' END)
+               ORDER BY r.rollout), '[]') INTO left_ones
+    FROM model_rollouts AS r
+    WHERE r.task = of_task AND r.mode = of_mode AND r.until IS NULL AND r.version <> follows
+      AND (r.state IN ('shadow', 'canary') OR NOT is_over AND r.state IN ('champion', 'holdback'));
+
     -- trained_until goes along: who serves is judged by what it has learnt from.
-    INSERT INTO decisions (decision, kind, task, mode, version, verdict, reason, evidence, actor)
-    VALUES (made, 'rollback', of_task, of_mode, coalesce(serving.version, 'caller'), 'ROLLBACK', because,
-            jsonb_build_object('from', coalesce(serving.version, 'caller'), 'to', coalesce(target.version, 'caller'),
-                               'trained_until', target.trained_until), by_actor);
-    UPDATE model_rollouts SET until = now()
-    WHERE task = of_task AND mode = of_mode AND until IS NULL
-      AND (state = 'champion' OR version = target.version);
-    INSERT INTO model_rollouts (task, mode, version, state, digest, decision)
-    SELECT of_task, of_mode, serving.version, 'rolled_back', serving.digest, made
-    WHERE serving.version IS NOT NULL;
-    INSERT INTO model_rollouts (task, mode, version, state, traffic_share, digest, decision)
-    SELECT of_task, of_mode, target.version, 'champion', 1, target.digest, made
-    WHERE target.version IS NOT NULL;
+    INSERT INTO decisions (decision, decided_at, kind, task, mode, version, verdict, reason, evidence, actor)
+    VALUES (made, moment, 'rollback', of_task, of_mode, from_one, 'ROLLBACK', because,
+            jsonb_build_object('from', from_one, 'to', follows, 'left', left_ones, 'trained_until', target.trained_until),
+            by_actor);
+    UPDATE model_rollouts AS r SET until = moment
+    WHERE r.task = of_task AND r.mode = of_mode AND r.until IS NULL
+      AND (r.version = follows AND NOT is_over OR r.version IN (
+               SELECT left_one ->> 'version' FROM jsonb_array_elements(left_ones) AS left_one));
+    INSERT INTO model_rollouts (task, mode, version, state, digest, decision, since)
+    SELECT of_task, of_mode, left_one.version, left_one.becomes,
+           (SELECT digest FROM model_rollouts AS was WHERE was.version = left_one.version AND was.until = moment), made, moment
+    FROM jsonb_to_recordset(left_ones) AS left_one(version text, becomes text);
+    INSERT INTO model_rollouts (task, mode, version, state, traffic_share, digest, decision, since)
+    SELECT of_task, of_mode, target.version, 'champion', 1, target.digest, made, moment
+    WHERE NOT is_over AND target.version IS NOT NULL;
     RETURN jsonb_build_object(
-        'status', 'rolled_back', 'task', of_task, 'mode', of_mode, 'from_version', coalesce(serving.version, 'caller'),
-        'to_version', coalesce(target.version, 'caller'), 'decision_id', made, 'policy_n', publish_policy(),
-        'reason', because);
+        'status', 'rolled_back', 'task', of_task, 'mode', of_mode, 'from_version', from_one, 'to_version', follows,
+        'decision_id', made, 'policy_n', publish_policy(), 'reason', because);
+END $$;
+
+-- Lets a barred version be brought back again, by naming it or by training it anew; it is retired then, and serves nobody.
+-- Returns {status, version, decision_id, reason}; status is lifted, unchanged (it is not barred) or refused.
+CREATE FUNCTION lift_bar(of_version text, because text, by_actor text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    bar    record;
+    made   uuid := gen_random_uuid();
+    moment timestamptz;
+    fault  text;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(split_part(of_version, '/', 1)));
+    moment := clock_timestamp();
+    SELECT r.* INTO bar
+    FROM model_rollouts AS r
+    WHERE r.version = of_version AND r.state = 'rolled_back' AND r.until IS NULL;
+    fault := CASE
+        WHEN coalesce(trim(because), '') = '' OR coalesce(trim(by_actor), '') = '' THEN 'say who and why'
+        WHEN NOT EXISTS (SELECT FROM model_rollouts AS known WHERE known.version = of_version)
+            THEN 'no version is called ' || coalesce(of_version, '')
+        WHEN bar.version IS NULL THEN of_version || ' is not barred'
+    END;
+    IF fault IS NOT NULL THEN
+        RETURN jsonb_build_object('status', CASE WHEN fault LIKE '% is not barred' THEN 'unchanged' ELSE 'refused' END,
+                                  'version', of_version, 'decision_id', NULL, 'reason', fault);
+    END IF;
+    INSERT INTO decisions (decision, decided_at, kind, task, mode, version, verdict, reason, evidence, actor)
+    VALUES (made, moment, 'bar', bar.task, bar.mode, bar.version, 'LIFTED', because,
+            jsonb_build_object('barred_by', bar.decision), by_actor);
+    UPDATE model_rollouts AS r SET until = moment WHERE r.rollout = bar.rollout;
+    INSERT INTO model_rollouts (task, mode, version, state, digest, decision, since)
+    VALUES (bar.task, bar.mode, bar.version, 'retired', bar.digest, made, moment);
+    RETURN jsonb_build_object('status', 'lifted', 'version', bar.version, 'decision_id', made, 'reason', because);
 END $$;
 
 -- Retraining somebody asked for. request: the event that asked. A run takes what is open when it freezes its rows, and what
@@ -1579,6 +1676,7 @@ GRANT SELECT ON policy, model_bundles, facade_events, facade_writers TO ml_captu
 GRANT SELECT ON facade_assignments, facade_conversations, facade_decisions, facade_drift, facade_errors, facade_experiments,
     facade_metrics, facade_patterns, facade_predictions, facade_requests, facade_rollouts TO ml_capture;
 GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capture, ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION lift_bar(text, text, text) TO ml_jobs, ml_dashboards;
 
 GRANT EXECUTE ON FUNCTION student_95(bigint) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
@@ -1600,7 +1698,8 @@ GRANT INSERT, UPDATE, DELETE ON alert_standings, delay_curves, matured_rates TO 
 GRANT INSERT, UPDATE (last_seen_at, headline, value, bound, n, evidence, resolved_at, resolution) ON alerts TO ml_jobs;
 GRANT INSERT, DELETE ON metric_trends TO ml_jobs;
 GRANT INSERT ON change_points TO ml_jobs;
-GRANT INSERT, UPDATE ON model_rollouts, ml_experiments, retraining_requests TO ml_jobs;
+GRANT INSERT, UPDATE ON ml_experiments, retraining_requests TO ml_jobs;
+GRANT INSERT, UPDATE (until) ON model_rollouts TO ml_jobs;
 GRANT INSERT ON decisions, model_bundles TO ml_jobs;
 GRANT INSERT ON act_taggers TO ml_jobs;
 GRANT EXECUTE ON FUNCTION append_events(jsonb) TO ml_jobs;

@@ -45,7 +45,7 @@ def run_stack(path: Path | None, state: Path, *, conversations: int, is_once: bo
         summary.unlink(missing_ok=True)
         if floor:
             floor.write_truth(state / "simulation_truth.jsonl")
-        stack.start(tasks=source.tasks)
+        stack.start(source)
         os.environ["ML_PIPELINE_SETTINGS"] = str(stack.settings_file)
         _refuse_mixture(source)
         done = _go_round(source, stack, console, began)

@@ -15,6 +15,7 @@ from ml_pipeline.models.candidates.columns import columns_of
 from ml_pipeline.models.candidates.fit import fit
 from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
+from ml_pipeline.models.collecting import collect as collect_rows
 from ml_pipeline.models.export import as_table, export, prove
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.models.names import model_name
@@ -23,9 +24,10 @@ from ml_pipeline.models.provenance import origin, recipe_digest
 from ml_pipeline.models.publication import is_known, settle
 from ml_pipeline.models.registry import Registered, Registry
 from ml_pipeline.models.sample_rows import sample_rows
+from ml_pipeline.models.specification import read_specification
 from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN
 from ml_pipeline.models.store import Decided
-from ml_pipeline.models.training_set import TrainingSet, assemble, frozen_digest, shortage, thaw
+from ml_pipeline.models.training_set import TrainingSet, frozen_digest, shortage, thaw
 from ml_pipeline.settings import load_settings
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
@@ -136,8 +138,7 @@ def _collect(name: str, reason: str, *, dry_run: bool) -> dict[str, Ticket | str
 
 def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ticket | str:
     with transaction() as tx:
-        with_derived = load_settings().train_on_derived_labels
-        whole = assemble(task, store.labelled_conversations(tx, task, with_derived=with_derived))
+        whole = collect_rows(tx, task, load_settings())
         latest = store.latest_gate(tx, task)
         if not dry_run:
             store.take_requests(tx, task)
@@ -161,11 +162,13 @@ def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ti
 
 def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingSet:
     task, frozen = _task(ticket), registry.frozen(ticket["run_id"])
-    if frozen_digest(frozen) != registry.dataset(ticket["run_id"])["digest"]:
+    dataset = registry.dataset(ticket["run_id"])
+    if frozen_digest(frozen) != dataset["digest"]:
         raise TrainingError(f"the frozen rows of run {ticket['run_id']} were altered; run the retraining again")
     wanted = frozen[frozen["part"].isin(parts)].reset_index(drop=True)
     with transaction() as tx:
-        return thaw(task, wanted, store.conversations(tx, list(wanted["conversation_id"].unique())))
+        found = store.conversations(tx, list(wanted["conversation_id"].unique()))
+        return thaw(task, wanted, found, read_specification(dataset["specification"]))
 
 
 def _proven(registry: Registry, ticket: Ticket, version: Registered) -> tuple[str, bytes]:

@@ -16,6 +16,7 @@ from ml_pipeline.database.engine import Transaction, transaction
 from ml_pipeline.errors import BundleError
 from ml_pipeline.models import act_heads
 from ml_pipeline.models import store as models_store
+from ml_pipeline.models.collecting import everything
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.evaluation import Opponent, count_positives, fight
 from ml_pipeline.models.export import export, prove
@@ -154,7 +155,7 @@ def _training_sets(annotated: Path | None) -> tuple[list[TrainingSet], dict[str,
 
 def _taught(task: Task, head: Task) -> TrainingSet:
     with transaction() as tx:
-        labelled = list(models_store.labelled_conversations(tx, replace(task, mode=Mode.DETECT)))
+        labelled = list(models_store.labelled_conversations(tx, replace(task, mode=Mode.DETECT), everything(tx)))
         languages = store.languages(tx, [each.conversation_id for each in labelled])
     return assemble(head, act_heads.as_acts(labelled, task, languages))
 

@@ -58,7 +58,7 @@ def assess(
         "split": describe_split(whole),
         "random_split": {"metrics": _estimates(_on_random_split(whole, recipe))},
         "trained_from": _when(whole.part(TRAIN).rows["started_at"].min()),
-        "trained_until": _when(gate.rows["started_at"].min()),
+        "trained_until": _when(whole.specification.cut_off if whole.specification else gate.rows["started_at"].min()),
         "champion": champion.name if champion else None,
         "recipe": msgspec.to_builtins(recipe),
         "thresholds": _by_label(whole, heads.thresholds_),
@@ -114,6 +114,9 @@ def describe_rows(whole: TrainingSet, recipe_digest: str, asked_because: str) ->
         "label_sources": {str(name): int(count) for name, count in whole.rows["label_source"].value_counts().items()},
         "left_out": dict(whole.left_out),
         "unknown_labels": dict(whole.unknown_labels),
+        "newest_taught_at": _when(newest) if (newest := whole.newest_taught_at) is not None else None,
+        "specification": whole.specification.as_document() if whole.specification else None,
+        "specification_digest": whole.specification.digest if whole.specification else None,
     }
 
 

@@ -25,8 +25,20 @@ class Truth:
 
 
 @dataclass(frozen=True, slots=True)
+class Arm:
+    """What a conversation got of an experiment, and how likely that was."""
+
+    experiment: str
+    name: str
+    propensity: float
+
+
+@dataclass(frozen=True, slots=True)
 class LabelledConversation:
-    """What facts hold of one conversation; ``truths`` by turn, under None where one holds for all of it."""
+    """What facts hold of one conversation; ``truths`` by turn, under None where one holds for all of it.
+
+    ``is_seen_before``: its customer was known at the cut-off.
+    """
 
     conversation_id: str
     customer_group: str
@@ -34,3 +46,5 @@ class LabelledConversation:
     spoken: tuple[Spoken, ...]
     truths: Mapping[int | None, Truth] = field(default_factory=dict)
     is_truth_trusted: bool = True
+    is_seen_before: bool = False
+    arms: tuple[Arm, ...] = ()

@@ -65,7 +65,7 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int) -> str:
         "columns": repr(columns_of(task)),
         "word_others": word_others,
         "search": [search.STRENGTHS, search.FOLDS],
-        "shares": split.SHARES,
+        "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE],
         "resamples": evaluation.RESAMPLES,
         "libraries": libraries(),
     }

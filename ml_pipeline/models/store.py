@@ -1,9 +1,9 @@
 """What models read from facts and write to the records. Nothing here commits."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -13,15 +13,19 @@ import numpy as np
 from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
 from ml_pipeline.metrics.truth import task_definitions
-from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
+from ml_pipeline.models.conversations import Arm, LabelledConversation, Spoken, Truth
 from ml_pipeline.models.names import model_name
 from ml_pipeline.models.scores import Numbers
+from ml_pipeline.models.specification import Closed, Excerpt, just_after
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.online.predicting.features import REVISION
+from ml_pipeline.vocabulary.interval import Interval
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 CONVERSATIONS_AT_ONCE = 1_000
+LONG_AGO, FOREVER = datetime.min.replace(tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+_TURNS = msgspec.json.Decoder(list[tuple[int, str, str, bool, dict[str, Any], str | None]])
 ACTOR = "retrain_models"
 
 Row = dict[str, Any]
@@ -62,22 +66,61 @@ def lock(tx: Transaction, task: Task) -> None:
     queries("models").lock_task(tx, name=model_name(task))
 
 
-def labelled_conversations(
-    tx: Transaction, task: Task, *, with_derived: bool = False
-) -> Iterator[LabelledConversation]:
-    """Yield the conversations with a known truth of the task, oldest first, what was said and what is true of it.
+def known_until(tx: Transaction) -> datetime:
+    """Return until when everything that was learnt is in the facts."""
+    moment: datetime = queries("models").known_until(tx)
+    return moment
+
+
+def trusted_spans(tx: Transaction) -> tuple[Interval, ...]:
+    """Return the hours that may be read, neighbours joined."""
+    return tuple(Interval(**row) for row in queries("models").trusted_spans(tx))
+
+
+def started_until(tx: Transaction, until: datetime) -> Interval | None:
+    """Return the span of starts of the conversations that had begun by then; None without any."""
+    row = queries("models").started_between(tx, until=until)
+    return Interval(row["first"], just_after(row["last"])) if row["first"] else None
+
+
+def closed_conversations(tx: Transaction, task: Task, excerpt: Excerpt) -> list[Closed]:
+    """Return the conversations of ``excerpt`` in the order of their starts; examples are counted by label told."""
+    found = queries("models").closed_conversations(tx, **_bounds(task, excerpt), labels=list(task.labels))
+    return [Closed(**row) for row in found]
+
+
+def labelled_conversations(tx: Transaction, task: Task, excerpt: Excerpt) -> Iterator[LabelledConversation]:
+    """Yield the conversations of ``excerpt`` with a known truth of the task, oldest first.
 
     A derived truth, or one that needs a derived label, counts only ``with_derived``.
     """
-    rows = queries("models").labelled_conversations(tx, task=task.name, with_derived=with_derived)
+    rows = queries("models").labelled_conversations(
+        tx, **_bounds(task, excerpt), trusted=_multirange(excerpt.trusted), seen_by=excerpt.seen_by or LONG_AGO
+    )
     for chunk in _chunks(rows):
-        yield from _read(tx, chunk, _truths(tx, chunk, task, with_derived=with_derived))
+        yield from _read(tx, chunk, _truths(tx, chunk, task, excerpt), excerpt)
 
 
 def conversations(tx: Transaction, ids: Sequence[str]) -> Iterator[LabelledConversation]:
     """Yield these conversations without truth, oldest first."""
     for chunk in _chunks(queries("models").conversations(tx, ids=list(ids))):
-        yield from _read(tx, chunk, {})
+        yield from _read(tx, chunk, {}, None)
+
+
+def _bounds(task: Task, excerpt: Excerpt) -> Row:
+    return {
+        "task": task.name,
+        "with_derived": excerpt.with_derived,
+        "from_at": excerpt.started.start,
+        "to_at": excerpt.started.end,
+        "as_of": excerpt.as_of,
+        "window_days": excerpt.window.days,
+        "is_from_start": excerpt.window.is_from_start,
+    }
+
+
+def _multirange(spans: Sequence[Interval]) -> str:
+    return "{" + ",".join(f"[{span.start.isoformat()},{span.end.isoformat()})" for span in spans) + "}"
 
 
 def _chunks(rows: Sequence[Row]) -> Iterator[list[Row]]:
@@ -96,31 +139,39 @@ def _reach(chunk: Sequence[Row]) -> Row:
     }
 
 
-def _truths(
-    tx: Transaction, chunk: Sequence[Row], task: Task, *, with_derived: bool
-) -> dict[str, dict[int | None, Truth]]:
+def _truths(tx: Transaction, chunk: Sequence[Row], task: Task, excerpt: Excerpt) -> dict[str, dict[int | None, Truth]]:
     found: dict[str, dict[int | None, Truth]] = defaultdict(dict)
     definition = {"tasks": task_definitions([task]), "task": task.name, "mode": task.mode}
-    for row in queries("models").truths(tx, **_reach(chunk), **definition, with_derived=with_derived):
+    known = {"with_derived": excerpt.with_derived, "as_of": excerpt.as_of}
+    for row in queries("models").truths(tx, **_reach(chunk), **definition, **known):
         truth = Truth(tuple(row["labels"]), row["label_source"], row["learnt_at"])
         found[row["conversation_id"]][row["turn"]] = truth
     return found
 
 
 def _read(
-    tx: Transaction, chunk: Sequence[Row], truths: dict[str, dict[int | None, Truth]]
+    tx: Transaction,
+    chunk: Sequence[Row],
+    truths: Mapping[str, Mapping[int | None, Truth]],
+    excerpt: Excerpt | None,
 ) -> Iterator[LabelledConversation]:
-    spoken: dict[str, list[Spoken]] = defaultdict(list)
-    for row in queries("models").spoken(tx, **_reach(chunk), revision=REVISION):
-        spoken[row.pop("conversation_id")].append(Spoken(**row))
+    reach = _reach(chunk)
+    if excerpt:
+        reach["to_at"] = min(reach["to_at"], just_after(excerpt.as_of))
+    trusted = _multirange(excerpt.trusted if excerpt else ())
+    rows = queries("models").spoken(tx, **reach, revision=REVISION, trusted=trusted)
+    spoken = {row["conversation_id"]: row["turns"] for row in rows}
     for row in chunk:
+        turns = _TURNS.decode(spoken.get(row["conversation_id"], "[]"))
         yield LabelledConversation(
             row["conversation_id"],
             row["customer_group"],
             row["started_at"],
-            tuple(spoken[row["conversation_id"]]),
+            tuple(Spoken(*turn) for turn in turns),
             truths.get(row["conversation_id"], {}),
             row["is_trusted"],
+            row["is_seen_before"],
+            tuple(Arm(experiment, *drawn) for experiment, drawn in row["arms"].items()),
         )
 
 

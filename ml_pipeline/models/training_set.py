@@ -2,32 +2,26 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml_pipeline.errors import TrainingError
 from ml_pipeline.models.calibration import MIN_POSITIVES
-from ml_pipeline.models.conversations import LabelledConversation, Spoken
+from ml_pipeline.models.conversations import LabelledConversation
+from ml_pipeline.models.rows import FEATURE_COLUMNS, Table, featured, records
 from ml_pipeline.models.scores import Block, Flags, Numbers
-from ml_pipeline.models.split import TRAIN, split_in_time
-from ml_pipeline.online.predicting.features import (
-    CATEGORY_COLUMNS,
-    NUMBER_COLUMNS,
-    TEXT_COLUMNS,
-    FeatureRow,
-    Heard,
-    feature_digest,
-)
+from ml_pipeline.models.specification import Specification
+from ml_pipeline.models.split import CALIBRATION, TRAIN, split_in_time
 from ml_pipeline.vocabulary.tasks import LabelSource, Task
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CUSTOMER_ROLE = "user"
 MIN_CONVERSATIONS = 40
 """Ten judge then, and twenty-four train: below that every figure is luck."""
 FROZEN_COLUMNS = (
@@ -40,8 +34,13 @@ FROZEN_COLUMNS = (
     "label_source",
     "weight",
     "feature_digest",
+    "is_seen_before",
+    "propensity",
+    "arm_propensity",
+    "arms",
 )
 """What names a row, beside one 0/1 column per label. Ids and numbers: no word a customer said."""
+NAMING_COLUMNS = tuple(column for column in FROZEN_COLUMNS if column not in ("turn", "part"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ class TrainingSet:
     """``rows``: the frozen columns and the features; ``truth``: rows x labels.
 
     ``left_out``: customer turns that did not become rows, by reason. ``unknown_labels``: rows that carry a label the
-    task does not have; they count as rows without it.
+    task does not have; they count as rows without it. ``specification``: None where the rows were never in the log.
     """
 
     task: Task
@@ -57,6 +56,7 @@ class TrainingSet:
     truth: Flags
     left_out: Mapping[str, int] = field(default_factory=dict)
     unknown_labels: Mapping[str, int] = field(default_factory=dict)
+    specification: Specification | None = None
 
     @property
     def digest(self) -> str:
@@ -80,6 +80,12 @@ class TrainingSet:
         return list(self.rows["conversation_id"].unique())
 
     @property
+    def newest_taught_at(self) -> datetime | None:
+        """When the newest conversation began that the model learns from; its age is the candidate's."""
+        taught = self.rows["started_at"][self.rows["part"].isin((TRAIN, CALIBRATION))]
+        return taught.max() if len(taught) else None
+
+    @property
     def weights(self) -> Numbers:
         return np.asarray(self.rows["weight"], dtype=np.float64)
 
@@ -87,7 +93,9 @@ class TrainingSet:
         return self.take(np.flatnonzero(self.rows["part"].isin(names)))
 
     def take(self, places: NDArray[np.int64]) -> "TrainingSet":
-        return TrainingSet(self.task, self.rows.iloc[places].reset_index(drop=True), self.truth[places])
+        """Return some of the rows; what was left out is told of the whole alone."""
+        rows = self.rows.iloc[places].reset_index(drop=True)
+        return TrainingSet(self.task, rows, self.truth[places], specification=self.specification)
 
     def with_parts(self, part_of: Mapping[str, str]) -> "TrainingSet":
         """Return the same rows under another split of the conversations."""
@@ -112,18 +120,24 @@ def frozen_digest(table: "pd.DataFrame") -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def assemble(task: Task, conversations: Iterable[LabelledConversation]) -> TrainingSet:
-    """Return the rows of ``conversations``, split in time."""
-    import pandas as pd
-
+def assemble(
+    task: Task, conversations: Iterable[LabelledConversation], specification: Specification | None = None
+) -> TrainingSet:
+    """Return the rows of ``conversations``, split at the cut-off of ``specification``; in time, where there is none."""
     left_out: Counter[str] = Counter()
-    records = [record for conversation in conversations for record in _records(task, conversation, left_out)]
-    rows = pd.DataFrame([names | row for names, row, _ in records], columns=_columns())
-    truth = np.array([[label in labels for label in task.labels] for _, _, labels in records], dtype=bool)
-    unknown = Counter(label for _, _, labels in records for label in labels if label not in task.labels)
-    unsplit = TrainingSet(task, rows, truth.reshape(len(rows), len(task.labels)), left_out, unknown)
+    table, labels = Table([*NAMING_COLUMNS, *FEATURE_COLUMNS]), []
+    terms = specification.terms if specification else None
+    for conversation in conversations:
+        for names, row, held in records(task, conversation, terms, left_out):
+            table.add(names | row)
+            labels.append(held)
+    rows = table.whole()
+    truth = np.array([[label in held for label in task.labels] for held in labels], dtype=bool)
+    unknown = Counter(label for held in labels for label in held if label not in task.labels)
+    unsplit = TrainingSet(task, rows, truth.reshape(len(rows), len(task.labels)), left_out, unknown, specification)
     first = rows.drop_duplicates("conversation_id")
-    parts = split_in_time([at.timestamp() for at in first["started_at"]])
+    starts = list(first["started_at"])
+    parts = specification.split(starts) if specification else split_in_time([at.timestamp() for at in starts])
     return _without_derived_judges(unsplit.with_parts(dict(zip(first["conversation_id"], parts, strict=True))))
 
 
@@ -135,7 +149,12 @@ def _without_derived_judges(rows: TrainingSet) -> TrainingSet:
     return replace(rows.take(np.flatnonzero(~judges)), left_out=left_out, unknown_labels=rows.unknown_labels)
 
 
-def thaw(task: Task, frozen: "pd.DataFrame", conversations: Iterable[LabelledConversation]) -> TrainingSet:
+def thaw(
+    task: Task,
+    frozen: "pd.DataFrame",
+    conversations: Iterable[LabelledConversation],
+    specification: Specification | None = None,
+) -> TrainingSet:
     """Return the frozen rows with their features, built again from facts. What was trusted when frozen stays so.
 
     Raises:
@@ -143,29 +162,27 @@ def thaw(task: Task, frozen: "pd.DataFrame", conversations: Iterable[LabelledCon
     """
     import pandas as pd
 
-    features = {
-        (conversation.conversation_id, spoken.turn): row
-        for conversation in conversations
-        for spoken, row, _ in _featured(conversation)
-    }
     keys = list(zip(frozen["conversation_id"], frozen["turn"], strict=True))
-    changed = [
-        key
-        for key, digest in zip(keys, frozen["feature_digest"], strict=True)
-        if key not in features or feature_digest(features[key]) != digest
-    ]
-    if changed:
+    places = {key: place for place, key in enumerate(keys)}
+    frozen_digests = list(frozen["feature_digest"])
+    table, found = Table(FEATURE_COLUMNS), []
+    for conversation in conversations:
+        for spoken, row, digest, _ in featured(conversation):
+            place = places.get((conversation.conversation_id, spoken.turn))
+            if place is not None and frozen_digests[place] == digest:
+                table.add(row)
+                found.append(place)
+    if len(found) < len(keys):
+        first = keys[min(set(range(len(keys))).difference(found))]
         raise TrainingError(
-            f"{len(changed)} of {len(keys)} frozen rows of {task.name} no longer read the same (first: conversation"
-            f" {changed[0][0]}, turn {changed[0][1]}); facts changed or were erased: run the retraining again"
+            f"{len(keys) - len(found)} of {len(keys)} frozen rows of {task.name} no longer read the same (first:"
+            f" conversation {first[0]}, turn {first[1]}); facts changed or were erased: run the retraining again"
         )
+    features = table.whole().take(np.argsort(found)).set_axis(frozen.index)
     names = [column for column in FROZEN_COLUMNS if column != "turn"]
-    rows = pd.concat([frozen[names], pd.DataFrame([features[key] for key in keys], index=frozen.index)], axis=1)
-    return TrainingSet(task, rows, frozen[[f"label:{label}" for label in task.labels]].to_numpy().astype(bool))
-
-
-def _columns() -> list[str]:
-    return list(dict.fromkeys([*FROZEN_COLUMNS, *TEXT_COLUMNS, *NUMBER_COLUMNS, *CATEGORY_COLUMNS]))
+    rows = pd.concat([frozen[names], features], axis=1)
+    truth = frozen[[f"label:{label}" for label in task.labels]].to_numpy().astype(bool)
+    return TrainingSet(task, rows, truth, specification=specification)
 
 
 def shortage(rows: TrainingSet) -> str:
@@ -179,6 +196,12 @@ def shortage(rows: TrainingSet) -> str:
     if conversations < MIN_CONVERSATIONS:
         return f"{conversations} conversations with a known truth, {MIN_CONVERSATIONS} are needed{_told(rows.left_out)}"
     cases = rows.part(TRAIN).cases()
+    if not len(cases) and rows.specification:
+        days, cut_off = rows.specification.terms.window.days, rows.specification.cut_off
+        return (
+            f"{conversations} conversations with a known truth began from {cut_off:%Y-%m-%d %H:%M} on and judge; none"
+            f" before it had been closed then, {days:g} days after it began or ended{_told(rows.left_out)}"
+        )
     if (np.minimum(cases.sum(axis=0), (~cases).sum(axis=0)) < MIN_POSITIVES).all():
         counts = ", ".join(
             f"{label} {count} of {len(cases)}" for label, count in zip(rows.task.labels, cases.sum(axis=0), strict=True)
@@ -189,54 +212,3 @@ def shortage(rows: TrainingSet) -> str:
 
 def _told(left_out: Mapping[str, int]) -> str:
     return "".join(f"; {count:,} turns left out: {reason}" for reason, count in left_out.items())
-
-
-Record = tuple[dict[str, Any], FeatureRow, tuple[str, ...]]
-
-
-def _records(task: Task, conversation: LabelledConversation, left_out: Counter[str]) -> list[Record]:
-    known = []
-    for spoken, row, flaw in _featured(conversation):
-        truth = conversation.truths.get(spoken.turn if task.scope == "turn" else None)
-        reason = flaw if conversation.is_truth_trusted else "the hour its truth came from is not trusted"
-        if truth and reason:
-            left_out[reason] += 1
-        elif truth:
-            known.append((row, truth))
-    return [
-        (
-            {
-                "conversation_id": conversation.conversation_id,
-                "customer_group": conversation.customer_group,
-                "started_at": conversation.started_at,
-                "learnt_at": truth.learnt_at,
-                "label_source": truth.source,
-                # One truth for a whole conversation counts once, however long it talked.
-                "weight": 1.0 if task.scope == "turn" else 1 / len(known),
-                "feature_digest": feature_digest(row),
-            },
-            row,
-            truth.labels,
-        )
-        for row, truth in known
-    ]
-
-
-def _featured(conversation: LabelledConversation) -> Iterator[tuple[Spoken, FeatureRow, str]]:
-    """Yield each customer turn with its features and why it may not be learnt from, or ""."""
-    heard = Heard()
-    for place, spoken in enumerate(conversation.spoken):
-        heard.add(spoken.role, spoken.content)
-        if spoken.role == CUSTOMER_ROLE:
-            row = heard.row(spoken.context)
-            yield spoken, row, _flaw(place, spoken, row)
-
-
-def _flaw(place: int, spoken: Spoken, row: FeatureRow) -> str:
-    if spoken.turn != place:
-        return "an earlier turn is missing"
-    if not spoken.is_trusted:
-        return "its hour is not trusted"
-    if spoken.stored_digest not in (None, feature_digest(row)):
-        return "its features differ from those stored with its prediction"
-    return ""

@@ -50,6 +50,7 @@ DAYS = 60
 OPENS_AT = timedelta(hours=9)
 OPEN_FOR = timedelta(hours=9)
 LABELLED_AFTER = timedelta(hours=6)
+LABEL_DAYS = 0.25
 
 
 def recognises(folder: Path) -> bool:
@@ -82,7 +83,7 @@ def read(folder: Path) -> Source:
         "the set carries no times: days and hours are synthetic",
         f"{sum(map(bool, labelled)):,} dialogues are annotated: {sum(labelled):,} customer turns carry strategies",
     )
-    return Source(NAME, False, tasks, oldest_first(dialogues), tuple(malformed), notes)
+    return Source(NAME, False, tasks, oldest_first(dialogues), tuple(malformed), notes, label_days=LABEL_DAYS)
 
 
 def _entries(path: Path) -> list[Any]:

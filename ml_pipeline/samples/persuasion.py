@@ -56,6 +56,7 @@ VALUE_CAP_USD = 2.0
 """The task paid $2 and the paper's means only come out at $2 or less: larger gifts are typing or bravado."""
 LABELLED_AFTER = timedelta(hours=6)
 """When annotators are taken to have finished; the set does not say."""
+LABEL_DAYS = 0.25
 
 Key = tuple[str, str]  # turn, role
 
@@ -107,7 +108,8 @@ def read(folder: Path) -> Source:
         f"{annotated - kept:,} of {annotated:,} annotated customer turns read otherwise in {ANNOTATED} than in "
         f"{DIALOGS} and carry no label"
     )
-    return Source(NAME, False, (OBJECTION, NEEDS, CONVERSION), oldest_first(dialogues), tuple(malformed), (note,))
+    tasks = (OBJECTION, NEEDS, CONVERSION)
+    return Source(NAME, False, tasks, oldest_first(dialogues), tuple(malformed), (note,), label_days=LABEL_DAYS)
 
 
 def annotated_acts(folder: Path) -> list[tuple[Dialogue, dict[int, tuple[Act, ...]]]]:

@@ -18,8 +18,11 @@ AGENT_MISSES, AGENT_INVENTS = 0.12, 0.01
 PENDING_SHARE = 0.3
 """Share of sales the agent does not hear of: only the CRM, days later."""
 CRM_CONFIRMS = 0.6
-
-
+CRM_HOURS = (20, 96)
+HUMAN_HOURS = (3, 30)
+"""After the end of a call; no call takes the rest of the day."""
+OUTCOME_DAYS = 5
+LABEL_DAYS = 1.5
 SATISFACTION_SHARE = 0.6
 
 
@@ -57,7 +60,7 @@ def aftermath(call: Call, rng: random.Random) -> Aftermath:
 
 
 def _crm_label(call: Call, is_sold: bool, value: float, rng: random.Random) -> LateLabel:
-    at = call.messages[-1].at + timedelta(hours=round(rng.uniform(20, 96), 2))
+    at = call.messages[-1].at + timedelta(hours=round(rng.uniform(*CRM_HOURS), 2))
     return LateLabel(CONVERSION.name, (SOLD,) if is_sold else (), "crm", at, value=value, currency="USD")
 
 
@@ -73,7 +76,7 @@ def _turn_labels(call: Call, rng: random.Random) -> Iterator[LateLabel]:
                 )
                 yield LateLabel(task.name, heard, "agent", ended_at + timedelta(minutes=1), turn)
     if rng.random() < HUMAN_SHARE:
-        at = ended_at + timedelta(hours=round(rng.uniform(3, 30), 2))
+        at = ended_at + timedelta(hours=round(rng.uniform(*HUMAN_HOURS), 2))
         for turn, truth in call.truth.items():
             yield LateLabel(OBJECTION.name, truth.objections, "human", at, turn)
             yield LateLabel(NEEDS.name, truth.needs, "human", at, turn)

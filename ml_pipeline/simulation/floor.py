@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ml_pipeline.simulation.aftermath import Aftermath, aftermath
+from ml_pipeline.simulation.aftermath import LABEL_DAYS, OUTCOME_DAYS, Aftermath, aftermath
 from ml_pipeline.simulation.call import Call, TurnTruth, play
 from ml_pipeline.simulation.customers import draw_customer
 from ml_pipeline.simulation.speech import phrases
@@ -55,7 +55,10 @@ def simulated_floor(seed: int = 1, conversations: int = 1_200, days: int = 28) -
         dialogues.append(_dialogue(conversation_id, call, after, rng))
         sold[conversation_id] = after.is_sold
         truth |= {(conversation_id, turn): known for turn, known in call.truth.items()}
-    return SimulatedFloor(Source(NAME, True, DEFAULT_TASKS, oldest_first(dialogues)), truth, sold)
+    source = Source(
+        NAME, True, DEFAULT_TASKS, oldest_first(dialogues), outcome_days=OUTCOME_DAYS, label_days=LABEL_DAYS
+    )
+    return SimulatedFloor(source, truth, sold)
 
 
 def simulated_source(seed: int = 1, conversations: int = 1_200, days: int = 28) -> Source:

@@ -1,7 +1,7 @@
 """The whole stack on one machine: Postgres, MLflow, Airflow, under one supervisor, state in one folder.
 
 with Stack(state=Path(".local"), project=Path("."), say=print) as stack:
-    stack.start(tasks=None)
+    stack.start()
     print(stack.airflow_url, stack.airflow_user, stack.airflow_password)
     stack.watch()
 """
@@ -26,7 +26,7 @@ from ml_pipeline.stack.settings_file import write_settings
 from ml_pipeline.stack.state import State
 from ml_pipeline.stack.store import PIPELINE, Databases
 from ml_pipeline.stack.supervisor import Supervisor
-from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.dialogue import Source
 
 START_SECONDS = 420.0
 """Thrice a first start on two busy cores; a part that dies is told at once."""
@@ -57,8 +57,8 @@ class Stack:
         self._say("stopping every part")
         self._supervisor.__exit__(*reason)
 
-    def start(self, tasks: tuple[Task, ...] | None = None) -> None:
-        """Start everything and return when all of it is healthy; ``tasks`` None keeps those of the last start.
+    def start(self, source: Source | None = None) -> None:
+        """Start everything and return when all of it is healthy; without a ``source`` the tasks of the last start stay.
 
         Raises:
             StackError: if a part cannot be started, or a named port is taken.
@@ -77,7 +77,7 @@ class Stack:
             dsn=self._databases.dsn("airflow"), port=self._ports["airflow"],
         )  # fmt: skip
         components.write_login(self._state, self._secrets)
-        self._write_settings(tasks)
+        self._write_settings(source)
         # Before Airflow's scheduler, whose first tasks need it.
         self._databases.make_pipeline()
         self._say(f"database {PIPELINE} is at the newest schema")
@@ -155,7 +155,7 @@ class Stack:
             self._supervisor.finish(Component("airflow-migrate", command, environment))
             self._databases.record_schema_version("airflow", current)
 
-    def _write_settings(self, tasks: tuple[Task, ...] | None) -> None:
+    def _write_settings(self, source: Source | None) -> None:
         values = {
             "jobs_dsn": self.jobs_dsn,
             "capture_dsn": self.capture_dsn,
@@ -166,7 +166,7 @@ class Stack:
             "data_docs": str(self._state.root / "data_docs"),
             "customer_key": self._secrets.customer_key,
         }
-        write_settings(self._state.settings, values, tasks)
+        write_settings(self._state.settings, values, source)
 
     def _wait_for(self, name: str, is_healthy: Callable[[], bool]) -> None:
         began = time.monotonic()

@@ -8,13 +8,24 @@ import msgspec
 import tomli_w
 
 from ml_pipeline.stack.state import write_private
-from ml_pipeline.vocabulary.tasks import Task
+from ml_pipeline.vocabulary.dialogue import Source
 
 HEAD = "# Written by `make run`. Values of the stack are written anew at each start; others stay.\n"
 
 
-def write_settings(file: Path, values: dict[str, Any], tasks: tuple[Task, ...] | None) -> None:
-    """Write ``values`` and ``tasks``; None keeps the tasks and everything else a person set in the file."""
+def write_settings(file: Path, values: dict[str, Any], source: Source | None) -> None:
+    """Write ``values``, and of ``source`` its tasks and how soon their truths are final.
+
+    Everything else a person set in the file stays, and without a source all of it.
+    """
     standing = tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    chosen = {} if tasks is None else {"tasks": [msgspec.to_builtins(task) for task in tasks]}
+    chosen = _of_source(source) if source else {}
     write_private(file, HEAD + tomli_w.dumps({**standing, **values, **chosen}))
+
+
+def _of_source(source: Source) -> dict[str, Any]:
+    return {
+        "tasks": [msgspec.to_builtins(task) for task in source.tasks],
+        "attribution_days": source.outcome_days,
+        "label_days": source.label_days,
+    }

@@ -62,6 +62,8 @@ class Source:
     """Conversations to replay, oldest first, with the tasks they can teach.
 
     ``malformed``: (id, reason) of each conversation left out. ``notes``: what a reader of figures should know.
+    ``outcome_days``: so long after its start how a conversation ended is final; ``label_days``: so long after its last
+    turn nobody labels it any more.
     """
 
     name: str
@@ -70,6 +72,8 @@ class Source:
     dialogues: tuple[Dialogue, ...]
     malformed: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
+    outcome_days: int = 1
+    label_days: float = 1.0
 
     @property
     def last_event_at(self) -> datetime:

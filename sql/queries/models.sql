@@ -4,30 +4,82 @@
 -- One publication of a task at a time, until the end of the transaction.
 SELECT pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(:name))::text;
 
--- name: labelled_conversations(task, with_derived)
--- Conversations of which something is known about the task, oldest first. is_trusted: every hour its truth came from is.
--- with_derived: by derived labels too.
-SELECT c.conversation_id::text AS conversation_id, coalesce(c.customer_key, c.conversation_id::text) AS customer_group,
-       c.started_at, c.last_event_at, known.is_trusted
+-- name: known_until()$
+-- Until when everything that was learnt is in the facts: before the oldest event that waits for its projection. A minute
+-- ago, for a batch that is being stored has the time it began.
+SELECT least(now() - interval '1 minute', min(created_at) - interval '1 microsecond') FROM log_ledger;
+
+-- name: trusted_spans()
+-- The hours that may be read, neighbours joined.
+SELECT lower(span) AS start, upper(span) AS end
+FROM unnest((SELECT range_agg(tstzrange(hour, hour + interval '1 hour')) FROM trusted_hours)) AS span
+ORDER BY span;
+
+-- name: started_between(until)^
+-- When the first and the last conversation began that had begun by then; null without any.
+SELECT min(started_at) AS first, max(started_at) AS last FROM conversations WHERE started_at <= :until;
+
+-- name: closed_conversations(task, labels, with_derived, from_at, to_at, as_of, window_days, is_from_start)
+-- Conversations with a known truth whose window had closed, in the order of their starts: when it closed, and how many
+-- of their labels name one of the task, how many none.
+SELECT c.started_at, closed_at, known.positives, known.negatives
 FROM conversations AS c
-JOIN (SELECT l.conversation_id, bool_and(t.hour IS NOT NULL) AS is_trusted
-      FROM current_labels AS l
-      LEFT JOIN trusted_hours AS t ON t.hour = date_trunc('hour', l.at, 'UTC')
+JOIN (SELECT conversation_id, count(*) FILTER (WHERE l.labels && CAST(:labels AS text[])) AS positives,
+             count(*) FILTER (WHERE NOT l.labels && CAST(:labels AS text[])) AS negatives
+      FROM labels_as_of(:as_of) AS l
+      WHERE l.task = :task AND (l.source <> 'derived' OR :with_derived)
+      GROUP BY conversation_id) AS known USING (conversation_id)
+LEFT JOIN (SELECT conversation_id, max(at) AS at
+           FROM turns
+           WHERE NOT :is_from_start AND at >= :from_at AND at <= :as_of
+           GROUP BY conversation_id) AS last_turn USING (conversation_id)
+CROSS JOIN LATERAL (SELECT coalesce(last_turn.at, c.started_at) + :window_days * interval '1 day' AS closed_at) AS closing
+WHERE c.started_at >= :from_at AND c.started_at < :to_at AND closed_at <= :as_of
+ORDER BY c.started_at, c.conversation_id;
+
+-- name: labelled_conversations(task, with_derived, from_at, to_at, as_of, window_days, is_from_start, trusted, seen_by)
+-- Conversations of which something was known about the task at `as_of`, and whose window had closed by then, oldest first.
+--   is_trusted       every hour its truth came from is among `trusted`
+--   is_seen_before   by `seen_by` something was known of an earlier conversation of the same customer
+--   arms             {experiment: [arm, propensity]}
+-- with_derived: by derived labels too. A turn that follows `as_of` keeps no window open.
+SELECT c.conversation_id::text AS conversation_id, coalesce(c.customer_key, c.conversation_id::text) AS customer_group,
+       c.started_at, c.last_event_at, known.is_trusted,
+       coalesce(c.customer_key IN (
+           SELECT e.customer_key
+           FROM conversations AS e
+           WHERE e.started_at < :seen_by AND e.customer_key IS NOT NULL
+             AND e.conversation_id IN (SELECT l.conversation_id FROM outcome_ledger AS l WHERE l.learnt_at <= :seen_by)
+       ), false) AS is_seen_before,
+       coalesce(drawn.arms, '{}') AS arms
+FROM conversations AS c
+JOIN (SELECT l.conversation_id, bool_and(l.at <@ CAST(:trusted AS tstzmultirange)) AS is_trusted
+      FROM labels_as_of(:as_of) AS l
       WHERE l.task = :task AND (l.source <> 'derived' OR :with_derived)
       GROUP BY l.conversation_id) AS known USING (conversation_id)
+LEFT JOIN (SELECT conversation_id, jsonb_object_agg(experiment, jsonb_build_array(arm, propensity)) AS arms
+           FROM assignments
+           GROUP BY conversation_id) AS drawn USING (conversation_id)
+WHERE c.started_at >= :from_at AND c.started_at < :to_at AND c.started_at <= :as_of - :window_days * interval '1 day'
+  AND (:is_from_start OR NOT EXISTS (
+          SELECT
+          FROM turns AS t
+          WHERE t.conversation_id = c.conversation_id
+            AND t.at > :as_of - :window_days * interval '1 day' AND t.at <= :as_of))
 ORDER BY c.started_at, c.conversation_id;
 
 -- name: conversations(ids)
 -- These conversations, oldest first.
 SELECT conversation_id::text AS conversation_id, coalesce(customer_key, conversation_id::text) AS customer_group,
-       started_at, last_event_at, true AS is_trusted
+       started_at, last_event_at, true AS is_trusted, false AS is_seen_before, CAST('{}' AS jsonb) AS arms
 FROM conversations
 WHERE conversation_id = ANY (CAST(:ids AS uuid[]))
 ORDER BY started_at, conversation_id;
 
--- name: spoken(ids, from_at, to_at, revision)
--- Grain: one row per turn, with the context its earliest prediction saw (all versions of a turn see the same), and the
--- digest of the features where this revision made them.
+-- name: spoken(ids, from_at, to_at, revision, trusted)
+-- Grain: one row per conversation; turns: [[turn, role, content, is_trusted, context, stored_digest]], in order, as text.
+-- context is what the earliest prediction of the turn saw (all versions of a turn see the same), stored_digest names the
+-- features where this revision made them.
 WITH seen AS (
     SELECT DISTINCT ON (conversation_id, turn) conversation_id, turn, context,
            CASE WHEN feature_revision = :revision THEN feature_digest END AS stored_digest
@@ -35,18 +87,18 @@ WITH seen AS (
     WHERE conversation_id = ANY (CAST(:ids AS uuid[])) AND at >= :from_at AND at < :to_at
     ORDER BY conversation_id, turn, feature_revision = :revision DESC NULLS LAST, at, event_id
 )
-SELECT t.conversation_id::text AS conversation_id, t.turn, t.role, t.content, h.hour IS NOT NULL AS is_trusted,
-       coalesce(seen.context, '{}') AS context, seen.stored_digest
+SELECT t.conversation_id::text AS conversation_id,
+       json_agg(json_build_array(t.turn, t.role, t.content, t.at <@ CAST(:trusted AS tstzmultirange),
+                                 coalesce(seen.context, '{}'), seen.stored_digest) ORDER BY t.turn)::text AS turns
 FROM turns AS t
 LEFT JOIN seen USING (conversation_id, turn)
-LEFT JOIN trusted_hours AS h ON h.hour = date_trunc('hour', t.at, 'UTC')
 WHERE t.conversation_id = ANY (CAST(:ids AS uuid[])) AND t.at >= :from_at AND t.at < :to_at
-ORDER BY t.conversation_id, t.turn;
+GROUP BY t.conversation_id;
 
--- name: truths(ids, from_at, to_at, tasks, task, mode, with_derived)
--- Grain: one row per turn whose truth is known; turn is null where it holds for the conversation.
+-- name: truths(ids, from_at, to_at, tasks, task, mode, with_derived, as_of)
+-- Grain: one row per turn whose truth was known; turn is null where it holds for the conversation.
 SELECT conversation_id::text AS conversation_id, turn, labels, label_source, learnt_at
-FROM conversation_truths(CAST(:ids AS uuid[]), :from_at, :to_at, CAST(:tasks AS jsonb))
+FROM conversation_truths(CAST(:ids AS uuid[]), :from_at, :to_at, CAST(:tasks AS jsonb), :as_of)
 WHERE task = :task AND mode = :mode AND (label_source <> 'derived' OR :with_derived);
 
 -- name: answers(ids, task, mode, version, from_at, to_at)

@@ -1,6 +1,7 @@
 """What training reads from facts, and that it is what the agent saw."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.jobs import ingest_events
 from ml_pipeline.models import store
+from ml_pipeline.models.collecting import everything
 from ml_pipeline.models.opponents import caller, champion
 from ml_pipeline.models.store import Champion, Decided
 from ml_pipeline.models.training_set import TrainingSet, assemble
@@ -34,7 +36,7 @@ def learn(database: Database, events: list[Event]) -> None:
 
 def read(task: Task) -> TrainingSet:
     with transaction() as tx:
-        return assemble(task, store.labelled_conversations(tx, task))
+        return assemble(task, store.labelled_conversations(tx, task, everything(tx)))
 
 
 def talk(name: str = "c1", start: float = 0) -> list[Event]:
@@ -200,7 +202,7 @@ async def test_training_rows_are_letter_by_letter_what_the_online_module_predict
 ):
     source = open_source(persuasion)
     values = {"spool": str(tmp_path / "spool"), "cache": str(tmp_path / "cache"), "shipper": "thread"}
-    write_settings(tmp_path / "settings.toml", values, source.tasks)
+    write_settings(tmp_path / "settings.toml", values, source)
     monkeypatch.setenv("ML_PIPELINE_SETTINGS", str(tmp_path / "settings.toml"))
     promote(serving(REVISION))
     clock = open_clock(source)
@@ -237,8 +239,8 @@ def test_derived_labels_teach_only_where_they_are_asked_for(database):
     learn(database, [*talk(), *talk("c2", 50_000), *said, *told, *ends])
 
     with transaction() as tx:
-        apart = list(store.labelled_conversations(tx, OBJECTION))
-        together = list(store.labelled_conversations(tx, OBJECTION, with_derived=True))
+        apart = list(store.labelled_conversations(tx, OBJECTION, everything(tx)))
+        together = list(store.labelled_conversations(tx, OBJECTION, replace(everything(tx), with_derived=True)))
 
     assert [{truth.source for truth in each.truths.values()} for each in apart] == [{"human"}]
     assert [{truth.source for truth in each.truths.values()} for each in together] == [{"human"}, {"derived"}]

@@ -39,7 +39,7 @@ def agent(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
             "cache": str(tmp_path / "cache"),
             "shipper": "thread",
         }
-        write_settings(tmp_path / "settings.toml", values, source.tasks)
+        write_settings(tmp_path / "settings.toml", values, source)
         monkeypatch.setenv("ML_PIPELINE_SETTINGS", str(tmp_path / "settings.toml"))
 
     return prepare

@@ -40,7 +40,9 @@ def conversation(
 
 def frozen_and_read_back(rows: TrainingSet) -> pd.DataFrame:
     text = StringIO(rows.frozen().to_csv(index=False))
-    return pd.read_csv(text, parse_dates=["started_at", "learnt_at"], float_precision="round_trip")
+    return pd.read_csv(
+        text, parse_dates=["started_at", "learnt_at"], float_precision="round_trip", keep_default_na=False
+    )
 
 
 def test_a_row_is_a_customer_turn_whose_truth_is_known():
