@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from ml_pipeline.errors import SettingsError
+from ml_pipeline.vocabulary.approvals import ApprovalRule
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Task
 
 PREFIX = "ML_PIPELINE_"
@@ -73,6 +74,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     train_on_derived_labels: bool = False
     """Whether models learn from labels that the act tagger derived too; none is ever judged by them."""
     tasks: tuple[Task, ...] = DEFAULT_TASKS
+    approvals: tuple[ApprovalRule, ...] = ()
+    """Which steps of a rollout wait for a person, ``[[approvals]] kinds = ["first", "champion"]``; see
+    docs/retraining.md. None do by default."""
+    retraining_triggers: tuple[dict[str, Any], ...] = ()
+    """Triggers of the operator's own, and fields that replace those of a shipped one of the same name; see
+    docs/retraining.md. They are read where they are judged, so that a broken one stops nothing else."""
+    retrainings_per_week: Annotated[int, msgspec.Meta(ge=0)] = 3
+    """How often a task is retrained within seven days at most, but for what a person asks: each gate costs error."""
     alert_rules: tuple[dict[str, Any], ...] = ()
     """Alert rules of the operator's own, and fields that replace those of a shipped one of the same name; see
     docs/alerts.md. They are read where they are judged, so that a broken one stops neither agents nor other rules."""
@@ -114,7 +123,7 @@ def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settin
             raise SettingsError(
                 f"cannot read settings {path}: {error}; mend the file or unset {PREFIX}SETTINGS"
             ) from error
-    fields = set(Settings.__struct_fields__) - {"tasks", "alert_rules"}
+    fields = set(Settings.__struct_fields__) - {"tasks", "alert_rules", "approvals", "retraining_triggers"}
     for name, value in environment:
         field = name.removeprefix(PREFIX).lower()
         if field in fields:

@@ -1524,8 +1524,14 @@ BEGIN
     RETURN jsonb_build_object('status', 'lifted', 'version', bar.version, 'decision_id', made, 'reason', because);
 END $$;
 
--- Retraining somebody asked for. request: the event that asked. A run takes what is open when it freezes its rows, and what
--- an earlier run took and did not finish; outcome is what the run came to.
+-- Retraining somebody asked for. request: the event that asked, or an id of its own.
+--   source           who asked: an agent, a trigger, or a person; actor names the job or the person
+--   from_at, to_at   only conversations that started in this interval teach; null: no bound
+--   is_dry_run       train and judge, publish nothing
+--   accepted_at      since when it may start a run; what a trigger or a person asks may at once
+--   attempts         how many runs took it; retraining: the last of them, which alone may close it
+-- A run takes what is open when it freezes its rows, and what an earlier run took and did not finish; outcome is what the
+-- run came to.
 CREATE TABLE retraining_requests (
     request      uuid        PRIMARY KEY,
     task         text        NOT NULL,
@@ -1536,9 +1542,94 @@ CREATE TABLE retraining_requests (
     requested_at timestamptz NOT NULL DEFAULT now(),
     taken_at     timestamptz,
     done_at      timestamptz,
-    outcome      text
+    outcome      text,
+    source       text        NOT NULL DEFAULT 'agent' CHECK (source IN ('agent', 'trigger', 'person')),
+    actor        text        NOT NULL DEFAULT 'agent',
+    from_at      timestamptz,
+    to_at        timestamptz,
+    is_dry_run   boolean     NOT NULL DEFAULT false,
+    accepted_at  timestamptz,
+    attempts     integer     NOT NULL DEFAULT 0,
+    retraining   uuid,
+    CHECK (from_at < to_at)
 );
 CREATE INDEX retraining_requests_waiting ON retraining_requests (task, mode) WHERE state <> 'done';
+
+-- What was said each time somebody looked whether a task needs retraining. findings: what each trigger said of it;
+-- standing: what they were told; request: what was asked for, where anything was.
+CREATE TABLE trigger_evaluations (
+    evaluation   uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    evaluated_at timestamptz NOT NULL,
+    task         text        NOT NULL,
+    mode         text        NOT NULL,
+    verdict      text        NOT NULL,
+    reason       text        NOT NULL,
+    findings     jsonb       NOT NULL,
+    standing     jsonb       NOT NULL,
+    request      uuid        REFERENCES retraining_requests
+);
+CREATE INDEX trigger_evaluations_of_task ON trigger_evaluations (task, mode, evaluated_at);
+
+-- What a version waits for a person's word to become. Asked once per (task, mode, version, step) and answered once, by a
+-- person or, after answer_by, by default_answer; only the functions below answer. shown_in: the Airflow run that shows it.
+CREATE TABLE approvals (
+    approval       uuid        PRIMARY KEY DEFAULT gen_random_uuid(),
+    kind           text        NOT NULL CHECK (kind IN ('first', 'shadow', 'canary', 'champion')),
+    task           text        NOT NULL,
+    mode           text        NOT NULL,
+    version        text        NOT NULL,
+    step           text        NOT NULL,
+    headline       text        NOT NULL,
+    evidence       jsonb       NOT NULL,
+    asked_at       timestamptz NOT NULL DEFAULT now(),
+    answer_by      timestamptz NOT NULL,
+    default_answer boolean     NOT NULL,
+    answered_at    timestamptz,
+    is_granted     boolean,
+    actor          text,
+    reason         text,
+    shown_in       text,
+    UNIQUE (task, mode, version, step),
+    CHECK (num_nulls(answered_at, is_granted, actor, reason) IN (0, 4))
+);
+CREATE INDEX approvals_waiting ON approvals (answer_by) WHERE answered_at IS NULL;
+
+-- Lets the default hold for what nobody answered in time. Returns of how many.
+CREATE FUNCTION expire_approvals() RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    WITH ended AS (
+        UPDATE approvals
+        SET answered_at = now(), is_granted = default_answer, actor = 'time-out',
+            reason = 'nobody answered by ' || to_char(answer_by AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC'
+        WHERE answered_at IS NULL AND answer_by <= now()
+        RETURNING approval
+    )
+    SELECT count(*) FROM ended
+$$;
+
+-- Records a person's word. The first one holds, and so does the default once the time is over. Returns {status, approval,
+-- is_granted, actor, reason}; status is answered, unchanged or refused, and only answered has changed anything.
+CREATE FUNCTION answer_approval(of_approval uuid, grants boolean, by_actor text, because text) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    known  approvals;
+    fault  text;
+    status text := 'unchanged';
+BEGIN
+    PERFORM expire_approvals();
+    SELECT * INTO known FROM approvals WHERE approval = of_approval FOR UPDATE;
+    fault := CASE WHEN known.approval IS NULL THEN 'there is no such approval'
+                  WHEN grants IS NULL THEN 'say yes or no'
+                  WHEN coalesce(trim(by_actor), '') = '' OR coalesce(trim(because), '') = '' THEN 'say who and why' END;
+    IF fault IS NULL AND known.answered_at IS NULL THEN
+        UPDATE approvals SET answered_at = now(), is_granted = grants, actor = by_actor, reason = because
+        WHERE approval = of_approval
+        RETURNING * INTO known;
+        status := 'answered';
+    END IF;
+    RETURN jsonb_build_object('status', CASE WHEN fault IS NULL THEN status ELSE 'refused' END, 'approval', of_approval,
+                              'is_granted', known.is_granted, 'actor', known.actor, 'reason', coalesce(fault, known.reason));
+END $$;
 
 -- What alert rules found, opened once per (rule, subject) until it is resolved. value, bound, n, headline and evidence are
 -- those of the last time it fired; evidence names the hours or ids they come from. Holds nothing that a customer said.
@@ -1684,6 +1775,8 @@ GRANT EXECUTE ON FUNCTION work_beside(text[]), leave_beside(), compare_rebuilt(t
 GRANT EXECUTE ON FUNCTION set_kill_switch(text, boolean, text, text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION release_hours(timestamptz[], bigint[], text, text) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION acknowledge_alert(uuid, text, text) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION answer_approval(uuid, boolean, text, text) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION expire_approvals() TO ml_jobs;
 GRANT EXECUTE ON FUNCTION conversation_truths(uuid[], timestamptz, timestamptz, jsonb, timestamptz),
     labelled_predictions(timestamptz, timestamptz, jsonb, uuid[], timestamptz) TO ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION labels_as_of(timestamptz), outcomes_as_of(timestamptz),
@@ -1699,6 +1792,8 @@ GRANT INSERT, UPDATE (last_seen_at, headline, value, bound, n, evidence, resolve
 GRANT INSERT, DELETE ON metric_trends TO ml_jobs;
 GRANT INSERT ON change_points TO ml_jobs;
 GRANT INSERT, UPDATE ON ml_experiments, retraining_requests TO ml_jobs;
+GRANT INSERT ON trigger_evaluations TO ml_jobs;
+GRANT INSERT, UPDATE (shown_in) ON approvals TO ml_jobs;
 GRANT INSERT, UPDATE (until) ON model_rollouts TO ml_jobs;
 GRANT INSERT ON decisions, model_bundles TO ml_jobs;
 GRANT INSERT ON act_taggers TO ml_jobs;
