@@ -1,187 +1,212 @@
 """Holdout figures of the shipped candidate on public dialogue sets, twice each: random and time split.
 
-Every answer is about a conversation the model never saw. Random: five folds of whole dialogues, each answered by a
-model of the other four. Time: the oldest 60 % train, the next 15 % calibrate, the newest 25 % are answered. Intervals
-are 95 %, by resampling dialogues. CaSiNo carries no dates: its time split follows its dialogue numbers. Context is what
-the online module would see: language, platform, age band.
+Intervals are 95 %, by resampling dialogues. CaSiNo carries no dates: its time split follows its dialogue numbers.
+Context is what the online module would see: language, platform, age band. Where sentences can be read on this machine,
+tasks whose labels are in the wording of the turn are answered twice, without and with them.
 
-Run by ``make bench-holdout``; needs ../shared/data or HOLDOUT_DATA.
+Run by ``make bench-holdout``; needs ../shared/data or HOLDOUT_DATA. ARGS picks studies by a word of their name.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pandas as pd
+from scipy.special import expit, logit
 
-from benchmarks.labelled import labelled_conversations
-from ml_pipeline.models.assessment import prior, rule
-from ml_pipeline.models.candidates.columns import columns_of
-from ml_pipeline.models.candidates.fit import answers, fit
-from ml_pipeline.models.candidates.search import search
-from ml_pipeline.models.evaluation import RESAMPLES, SEED
-from ml_pipeline.models.scores import Block, Numbers, draws, estimate, figures
-from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
+from benchmarks.claims import Claim, write
+from benchmarks.holdout_answers import FOLDS, SEED, Answered, Caller, Told, at_random, in_time
+from benchmarks.labelled import labelled
+from ml_pipeline.models.evaluation import RESAMPLES
+from ml_pipeline.models.scores import Block, Numbers, detections, draws, estimate, figures
 from ml_pipeline.models.training_set import TrainingSet, assemble
+from ml_pipeline.online.predicting.sentences import encoder
+from ml_pipeline.samples import casino, persuasion
 from ml_pipeline.samples.rule_agent import RuleAgent
-from ml_pipeline.samples.sources import open_source
-from ml_pipeline.settings import Settings
-from ml_pipeline.vocabulary.dialogue import Source
+from ml_pipeline.vocabulary.dialogue import Dialogue
 from ml_pipeline.vocabulary.estimate import Estimate
+from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task
 
 DATA = Path(os.environ.get("HOLDOUT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
-RESULTS = Path(".local/bench/holdout.jsonl")
-FOLDS = 5
-CALIBRATION_SHARE = 0.2  # of what is not held out
-WORD_OTHERS = Settings().words_min_conversations
+CLEAR = ("disagreement", "negative_reaction")
+SLOPE_STEPS = 12  # of Newton's method; the last ones change nothing
 
 
 @dataclass(frozen=True)
-class Answered:
-    """Held-out rows with what everybody answered to them, rows x labels."""
-
-    rows: TrainingSet
-    answers: dict[str, Numbers]
-
-    def where(self, chosen: Any) -> "Answered":
-        places = np.flatnonzero(chosen)
-        return Answered(self.rows.take(places), {who: told[places] for who, told in self.answers.items()})
-
-
-@dataclass(frozen=True)
-class Claim:
+class Wanted:
     """One figure. A row is positive with any of ``labels``; ``bounds``: what random and time split should reach."""
 
     name: str
-    source: str
-    task: str
     metric: str
     labels: tuple[str, ...]
-    exchange: int | None = None
     bounds: tuple[float | None, float | None] = (None, None)
+    exchange: int | None = None
 
 
-P4G, CASINO = "persuasionforgood", "casino"
-CLEAR = ("disagreement", "negative_reaction")
-ANY = (*CLEAR, "neutral_reaction")
-CLAIMS = (
-    Claim("P4G donates, after 4 exchanges", P4G, "conversion", "auc", ("sold",), 4, (0.57, 0.51)),
-    Claim("P4G donates, after 8 exchanges", P4G, "conversion", "auc", ("sold",), 8, (0.66, 0.61)),
-    Claim("P4G donates, after 8 exchanges", P4G, "conversion", "log_loss", ("sold",), 8),
-    Claim("P4G any objection, detect", P4G, "objection", "auc", ANY, bounds=(0.867, None)),
-    Claim("P4G any objection, detect", P4G, "objection", "macro_ap", ANY, bounds=(0.36, None)),
-    Claim("P4G disagreement or negative reaction, detect", P4G, "objection", "auc", CLEAR),
-    Claim("P4G disagreement or negative reaction, detect", P4G, "objection", "macro_ap", CLEAR),
-    Claim("CaSiNo self-need, detect", CASINO, "needs", "auc", ("self-need",), bounds=(0.91, None)),
-    Claim("CaSiNo other-need, detect", CASINO, "needs", "auc", ("other-need",), bounds=(0.91, None)),
+@dataclass(frozen=True)
+class Study:
+    """Dialogues of one set read for one task; ``others``: the same, heard from the other side."""
+
+    name: str
+    task: Task
+    dialogues: Callable[[], Iterable[Dialogue]]
+    wanted: tuple[Wanted, ...]
+    others: Callable[[], Iterable[Dialogue]] = tuple
+
+
+def _objections(bounds: tuple[float | None, float | None], precision: float | None) -> tuple[Wanted, ...]:
+    kinds = {"any objection": persuasion.OBJECTION.labels, "any objection but neutral reactions": CLEAR}
+    return tuple(
+        Wanted(name, metric, labels, bounds if metric == "auc" else (precision, None))
+        for name, labels in kinds.items()
+        for metric in ("auc", "macro_ap")
+    )
+
+
+def _needs() -> tuple[Wanted, ...]:
+    return (
+        Wanted("self-need", "auc", ("self-need",), (0.92, None)),
+        Wanted("other-need", "auc", ("other-need",), (0.94, None)),
+        Wanted("nine strategies", "macro_f1", casino.STRATEGIES, (0.56, None)),
+    )
+
+
+def _persuasion() -> tuple[Dialogue, ...]:
+    return persuasion.read(DATA / persuasion.NAME).dialogues
+
+
+def _casino() -> tuple[Dialogue, ...]:
+    return casino.read(DATA / casino.NAME).dialogues
+
+
+STUDIES = (
+    Study("P4G, detect", persuasion.OBJECTION, _persuasion, _objections((0.86, 0.81), 0.35)),
+    Study(
+        "P4G, anticipate 3 turns",
+        replace(persuasion.OBJECTION, mode=Mode.ANTICIPATE, horizon=3),
+        _persuasion,
+        _objections((None, None), None),
+    ),
+    Study(
+        "CaSiNo, every utterance",
+        casino.NEEDS,
+        _casino,
+        _needs(),
+        others=lambda: casino.other_side(DATA / casino.NAME),
+    ),
+    Study("CaSiNo, customer turns", casino.NEEDS, _casino, _needs()),
+    Study(
+        "P4G, donation",
+        CONVERSION,
+        _persuasion,
+        (
+            Wanted("after 4 exchanges", "auc", ("sold",), exchange=4),
+            Wanted("after 8 exchanges", "auc", ("sold",), (0.65, 0.58), exchange=8),
+            Wanted("after 8 exchanges", "log_loss", ("sold",), exchange=8),
+            Wanted("after 8 exchanges", "ece", ("sold",), (0.07, 0.07), exchange=8),
+            Wanted("after 8 exchanges", "slope", ("sold",), (1.0, 1.0), exchange=8),
+        ),
+    ),
 )
 
 
-def main() -> None:
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("w", encoding="utf-8") as file:
-        for line in _lines():
-            print(json.dumps(line), flush=True)
-            file.write(json.dumps(line) + "\n")
+def claims(words: Iterable[str] = ()) -> Iterator[Claim]:
+    """Yield what was found of the studies whose name has all ``words``."""
+    for study in STUDIES:
+        if all(word.lower() in study.name.lower() for word in words):
+            dialogues, others = list(study.dialogues()), list(study.others())
+            said = [*labelled(dialogues, study.task), *labelled(others, study.task, "/other side")]
+            rows, caller = assemble(study.task, said), _caller(study.task, dialogues, others)
+            for reads_sentences in _ways(study.task):
+                way = "words and sentences" if reads_sentences else "words"
+                for place, split in enumerate((at_random, in_time)):
+                    answered = split(rows, caller, reads_sentences=reads_sentences)
+                    for wanted in study.wanted:
+                        yield _claim(f"{study.name}, {way}", wanted, place, answered)
 
 
-def _lines() -> Iterator[dict[str, Any]]:
-    for name in dict.fromkeys(claim.source for claim in CLAIMS):
-        source = open_source(DATA / name)
-        for task in source.tasks:
-            claims = [claim for claim in CLAIMS if (claim.source, claim.task) == (name, task.name)]
-            if claims:
-                rows = assemble(task, labelled_conversations(source, task))
-                caller = _caller(source, rows)
-                splits = {"random": _random(rows, caller), "time": _answered(rows, caller)}
-                for claim in claims:
-                    for place, (split, answered) in enumerate(splits.items()):
-                        yield _line(claim, split, claim.bounds[place], answered)
+def _ways(task: Task) -> tuple[bool, ...]:
+    return (False, True) if task.mode is Mode.DETECT and encoder() else (False,)
 
 
-def _caller(source: Source, rows: TrainingSet) -> Callable[[TrainingSet], Numbers]:
+def _caller(task: Task, dialogues: Iterable[Dialogue], others: Iterable[Dialogue]) -> Caller:
     """Return what the replay's rule agent answers to rows."""
-    agent = RuleAgent([rows.task])
-    messages = {dialogue.conversation_id: dialogue.messages for dialogue in source.dialogues}
+    agent = RuleAgent([task])
+    messages = {dialogue.conversation_id: dialogue.messages for dialogue in dialogues}
+    messages |= {f"{dialogue.conversation_id}/other side": dialogue.messages for dialogue in others}
 
     def answers(part: TrainingSet) -> Numbers:
         told = []
         for conversation, turn in part.keys:
             said = [(message.role, message.content) for message in messages[conversation][: turn + 1]]
-            told.append(list(agent.answer(said)[rows.task.name].values()))
+            told.append(list(agent.answer(said)[task.name].values()))
         return np.array(told)
 
     return answers
 
 
-def _random(rows: TrainingSet, caller: Callable[[TrainingSet], Numbers]) -> Answered:
-    shuffled = np.random.default_rng(SEED).permutation(rows.conversation_ids)
-    folds = np.array_split(shuffled, FOLDS)
-    parts = []
-    for fold in folds:
-        rest = [name for name in shuffled if name not in set(fold)]
-        cut = round(len(rest) * (1 - CALIBRATION_SHARE))
-        part_of = dict.fromkeys(rest[:cut], TRAIN) | dict.fromkeys(rest[cut:], CALIBRATION) | dict.fromkeys(fold, GATE)
-        parts.append(_answered(rows.with_parts(part_of), caller))
-    return _pooled(parts)
-
-
-def _pooled(parts: Sequence[Answered]) -> Answered:
-    task = parts[0].rows.task
-    table = pd.concat([part.rows.rows for part in parts], ignore_index=True)
-    truth = np.concatenate([part.rows.truth for part in parts])
-    answers = {who: np.concatenate([part.answers[who] for part in parts]) for who in parts[0].answers}
-    return Answered(TrainingSet(task, table, truth), answers)
-
-
-def _answered(rows: TrainingSet, caller: Callable[[TrainingSet], Numbers]) -> Answered:
-    train, held = rows.part(TRAIN), rows.part(GATE)
-    columns = columns_of(rows.task)
-    best = search(train, columns, WORD_OTHERS)[0].recipe
-    model = fit(train, rows.part(CALIBRATION), best, columns[best.kind])
-    found = {
-        "candidate": answers(model, held.rows),
-        "prior": prior(rows).probabilities,
-        "rule": rule(rows).probabilities,
-        "caller": caller(held),
-    }
-    return Answered(held, found)
-
-
-def _line(claim: Claim, split: str, bound: float | None, answered: Answered) -> dict[str, Any]:
-    if claim.exchange is not None:
+def _claim(study: str, wanted: Wanted, place: int, answered: Answered) -> Claim:
+    if wanted.exchange is not None:
         exchange = answered.rows.rows.groupby("conversation_id")["turn"].rank()
-        answered = answered.where(exchange == claim.exchange)
-    found = {who: _figure(claim, answered.rows, told) for who, told in answered.answers.items()}
-    ours = found.pop("candidate")
-    return {
-        "claim": f"{claim.name}, {split} split: {'ap' if claim.metric == 'macro_ap' else claim.metric}",
-        "value": round(ours.value, 4),
-        "unit": "1",
-        "bound": bound,
-        "holds": None if bound is None else bool(ours.value >= bound),
-        "spread": [round(ours.low, 4), round(ours.high, 4)],
-        "peers": {who: round(told.value, 4) for who, told in found.items()},
-        "runs": FOLDS if split == "random" else 1,
-        "rows": len(answered.rows.rows),
-        "conversations": len(answered.rows.conversation_ids),
-    }
+        answered = answered.where(exchange == wanted.exchange)
+    found = {who: _figure(wanted, answered.rows, told) for who, told in answered.answers.items()}
+    ours, bound = found.pop("candidate"), wanted.bounds[place]
+    table = answered.rows.rows
+    metric = {"macro_ap": "AP", "macro_f1": "macro F1", "ece": "ECE"}.get(
+        wanted.metric, wanted.metric.replace("_", " ")
+    )
+    return Claim(
+        f"{study}: {wanted.name}, {('random', 'time')[place]} split, {metric} ({len(table):,} rows of"
+        f" {table['customer_group'].nunique():,} dialogues)",
+        ours.value,
+        "1",
+        bound,
+        None if bound is None else _holds(wanted.metric, ours, bound),
+        (ours.low, ours.high),
+        (FOLDS, 1)[place],
+        {who: told.value for who, told in found.items() if np.isfinite(told.value)},
+    )
 
 
-def _figure(claim: Claim, rows: TrainingSet, told: Numbers) -> Estimate:
-    places = [rows.task.labels.index(label) for label in claim.labels]
+def _holds(metric: str, ours: Estimate, bound: float) -> bool:
+    if metric == "slope":
+        return ours.low <= bound <= ours.high
+    return ours.value <= bound if metric == "ece" else ours.value >= bound
+
+
+def _figure(wanted: Wanted, rows: TrainingSet, told: Told) -> Estimate:
     block = rows.block()
-    truth = np.logical_or.reduce(block.truth[:, places], axis=1, keepdims=True)
-    answer = 1 - np.prod(1 - told[:, places], axis=1, keepdims=True)
-    # One row a dialogue where an exchange is fixed: no row weighs more than another.
     drawn = draws(block.clusters, RESAMPLES, SEED)
+    places = [rows.task.labels.index(label) for label in wanted.labels]
+    if wanted.metric == "macro_f1":
+        each = [detections(block.of(label), told.called[:, label], drawn)["f1"] for label in places]
+        return estimate(np.mean(each, axis=0))
+    truth = np.logical_or.reduce(block.truth[:, places], axis=1, keepdims=True)
+    answer = 1 - np.prod(1 - told.probabilities[:, places], axis=1, keepdims=True)
+    if wanted.metric == "slope":
+        return estimate(_slopes(truth[:, 0], answer[:, 0], drawn[:, block.clusters]))
+    # One row a dialogue where an exchange is fixed: no row weighs more than another.
     one = Block(("any",), truth, np.ones(len(truth)), block.clusters)
-    return estimate(figures(one, answer, np.array([0.5]), drawn, (claim.metric,))[claim.metric])
+    return estimate(figures(one, answer, np.array([0.5]), drawn, (wanted.metric,))[wanted.metric])
+
+
+def _slopes(truth: Numbers, answer: Numbers, weights: Numbers) -> Numbers:
+    """Return the slope of truth on the log odds of the answer under every draw (Cox 1958); 1 is calibrated."""
+    z = logit(np.clip(answer, 1e-6, 1 - 1e-6))
+    if np.ptp(z) == 0:
+        return np.full(len(weights), np.nan)
+    slope, level = np.ones(len(weights)), np.zeros(len(weights))
+    for _ in range(SLOPE_STEPS):
+        p = expit(slope[:, None] * z + level[:, None])
+        gap, curve = weights * (truth - p), weights * p * (1 - p)
+        a, b, c = curve @ z**2, curve @ z, curve.sum(axis=1)
+        by_slope, by_level = gap @ z, gap.sum(axis=1)
+        slope = slope + (c * by_slope - b * by_level) / (a * c - b * b)
+        level = level + (a * by_level - b * by_slope) / (a * c - b * b)
+    return slope
 
 
 if __name__ == "__main__":
-    main()
+    write("holdout", claims(sys.argv[1:]))

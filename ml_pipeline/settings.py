@@ -50,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     predict_budget_ms: float = 50.0
     words_min_conversations: int = 5
     """A model sees only words said in at least so many other conversations, each of another customer."""
+    read_sentences: bool = False
+    """Whether models may learn from what a sentence means: needs ml-pipeline[embeddings] here and with every agent, and
+    a ``predict_budget_ms`` of 400 or so, for reading one takes a core 10 to 40 ms."""
     sold_tiers: tuple[str, ...] = ()
     """Tiers whose selection alone counts as a sale."""
     attribution_days: Annotated[int, msgspec.Meta(ge=1, le=365)] = 30

@@ -11,7 +11,7 @@ from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
 from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
-from ml_pipeline.models.candidates.columns import columns_of
+from ml_pipeline.models.candidates.columns import ColumnsByKind, columns_of
 from ml_pipeline.models.candidates.fit import fit
 from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
@@ -24,6 +24,7 @@ from ml_pipeline.models.provenance import origin, recipe_digest
 from ml_pipeline.models.publication import is_known, settle
 from ml_pipeline.models.registry import Registered, Registry
 from ml_pipeline.models.sample_rows import sample_rows
+from ml_pipeline.models.sentence_vectors import MAX_ROWS
 from ml_pipeline.models.specification import read_specification
 from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN
 from ml_pipeline.models.store import Decided
@@ -77,9 +78,10 @@ def train(ticket: Ticket) -> Ticket:
     """Search a recipe inside the training part, fit, calibrate, keep the model in MLflow."""
     task, registry = _task(ticket), _registry()
     rows = _thaw(registry, ticket, (TRAIN, CALIBRATION))
-    tried = search(rows.part(TRAIN), columns_of(task), load_settings().words_min_conversations)
+    columns = _columns(task, rows)
+    tried = search(rows.part(TRAIN), columns, load_settings().words_min_conversations)
     best = tried[0].recipe
-    model = fit(rows.part(TRAIN), rows.part(CALIBRATION), best, columns_of(task)[best.kind])
+    model = fit(rows.part(TRAIN), rows.part(CALIBRATION), best, columns[best.kind])
     curve = [(task.primary_metric, one.value) for one in tried]
     log.info("retraining.trained task=%s recipe=%s", ticket["task"], best)
     registry.log_training(
@@ -142,7 +144,9 @@ def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ti
         latest = store.latest_gate(tx, task)
         if not dry_run:
             store.take_requests(tx, task)
-    dataset = describe_rows(whole, recipe_digest(task, _rules(), load_settings().words_min_conversations), reason)
+    columns = _columns(task, whole.part(TRAIN, CALIBRATION))
+    recipe = recipe_digest(task, _rules(), load_settings().words_min_conversations, columns)
+    dataset = describe_rows(whole, recipe, reason)
     log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
     if is_known(latest, dataset):
         log.info("retraining.unchanged task=%s: same rows and recipe as judged before", task.name)
@@ -158,6 +162,11 @@ def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ti
                 store.close_requests(tx, task, OUTCOMES[GateVerdict.NOT_ENOUGH_DATA])
         return OUTCOMES[GateVerdict.NOT_ENOUGH_DATA]
     return {"task": model_name(task), "run_id": registry.start(task, whole.frozen(), dataset)}
+
+
+def _columns(task: Task, learnt: TrainingSet) -> ColumnsByKind:
+    """Return what candidates see; sentences only where there are few enough to read, and then they help most."""
+    return columns_of(task, reads_sentences=load_settings().read_sentences and len(learnt.rows) <= MAX_ROWS)
 
 
 def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingSet:

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ml_pipeline.models.candidates.columns import columns_of, number_columns
+from ml_pipeline.models.candidates.columns import Columns, number_columns
 from ml_pipeline.models.candidates.fit import answers as answers_of
-from ml_pipeline.models.candidates.fit import fit, recipe_of
+from ml_pipeline.models.candidates.fit import columns_seen, fit, recipe_of
 from ml_pipeline.models.candidates.recipe import LinearRecipe, Recipe
 from ml_pipeline.models.evaluation import SEED, Duel, Opponent, count_positives, fight, measure
 from ml_pipeline.models.gate import GateRules, judge
@@ -56,7 +56,7 @@ def assess(
         "needed": judgement.needed,
         "alpha": rules.alpha,
         "split": describe_split(whole),
-        "random_split": {"metrics": _estimates(_on_random_split(whole, recipe))},
+        "random_split": {"metrics": _estimates(_on_random_split(whole, recipe, columns_seen(model)))},
         "trained_from": _when(whole.part(TRAIN).rows["started_at"].min()),
         "trained_until": _when(whole.specification.cut_off if whole.specification else gate.rows["started_at"].min()),
         "champion": champion.name if champion else None,
@@ -86,11 +86,11 @@ def rule(whole: TrainingSet) -> Opponent:
     return Opponent(RULE, answers_of(fitted, whole.part(GATE).rows))
 
 
-def _on_random_split(whole: TrainingSet, recipe: Recipe) -> Figures:
+def _on_random_split(whole: TrainingSet, recipe: Recipe, columns: Columns) -> Figures:
     first = whole.rows.drop_duplicates("conversation_id")
     parts = split_at_random(list(first["customer_group"]), SEED)
     shuffled = whole.with_parts(dict(zip(first["conversation_id"], parts, strict=True)))
-    fitted = fit(shuffled.part(TRAIN), shuffled.part(CALIBRATION), recipe, columns_of(whole.task)[recipe.kind])
+    fitted = fit(shuffled.part(TRAIN), shuffled.part(CALIBRATION), recipe, columns)
     held = shuffled.part(GATE)
     return measure(held, answers_of(fitted, held.rows), fitted[-1].thresholds_)
 

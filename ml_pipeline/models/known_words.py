@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from ml_pipeline.models.text_terms import ByChunk
 from ml_pipeline.online.predicting.words import hide_unknown, words_of
 
 if TYPE_CHECKING:
@@ -30,15 +31,25 @@ class KnownWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
 
     def fit(self, rows: "pd.DataFrame", truth: object = None) -> "KnownWords":
         """Count in ``rows``, which name their ``customer_group``."""
+        words_in = ByChunk(words_of)
         said_by = Counter[str]()
-        for _, group in rows.groupby("customer_group"):
-            texts = chain.from_iterable(group[column].unique() for column in self.text_columns)
-            said_by.update({word for text in texts for word in words_of(text)})
+        for _, group in rows[["customer_group", *self.text_columns]].groupby("customer_group"):
+            chunks = {chunk for column in self.text_columns for text in group[column] for chunk in _chunks(text)}
+            said_by.update(set(chain.from_iterable(map(words_in.__getitem__, chunks))))
         self.words_ = np.array(sorted(word for word, count in said_by.items() if count > self.others), dtype=str)
         return self
 
     def transform(self, rows: "pd.DataFrame") -> "pd.DataFrame":
+        """Hide in ``rows``; spaces become one, as nothing that reads the texts after it minds."""
         known = frozenset(self.words_.tolist())
+        visible = ByChunk(lambda chunk: hide_unknown(chunk, known))
         return rows.assign(
-            **{column: [hide_unknown(str(text), known) for text in rows[column]] for column in self.text_columns}
+            **{
+                column: [" ".join(map(visible.__getitem__, _chunks(text))) for text in rows[column]]
+                for column in self.text_columns
+            }
         )
+
+
+def _chunks(text: object) -> list[str]:
+    return str(text).lower().split()

@@ -12,7 +12,7 @@ import msgspec
 
 from ml_pipeline.models import evaluation, split
 from ml_pipeline.models.candidates import search
-from ml_pipeline.models.candidates.columns import columns_of
+from ml_pipeline.models.candidates.columns import WEIGHTS, ColumnsByKind
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import Task
@@ -51,18 +51,18 @@ def origin(run_id: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def recipe_digest(task: Task, rules: GateRules, word_others: int) -> str:
+def recipe_digest(task: Task, rules: GateRules, word_others: int, columns: ColumnsByKind) -> str:
     """Return what names everything but the rows: the same rows under the same digest give the same verdict.
 
     >>> from ml_pipeline.vocabulary.tasks import NEEDS
-    >>> recipe_digest(NEEDS, GateRules(0.05, 50), 5) == recipe_digest(NEEDS, GateRules(0.05, 60), 5)
+    >>> recipe_digest(NEEDS, GateRules(0.05, 50), 5, {}) == recipe_digest(NEEDS, GateRules(0.05, 60), 5, {})
     False
     """
     named = {
         "task": msgspec.to_builtins(task),
         "rules": msgspec.to_builtins(rules),
         "feature_revision": REVISION,
-        "columns": repr(columns_of(task)),
+        "columns": repr([columns, WEIGHTS]),
         "word_others": word_others,
         "search": [search.STRENGTHS, search.FOLDS],
         "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE],

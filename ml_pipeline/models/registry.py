@@ -22,7 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TRUSTED_TYPES = ["ml_pipeline.models.heads.LabelHeads", "ml_pipeline.models.known_words.KnownWords"]
+TRUSTED_TYPES = [
+    "ml_pipeline.models.heads.LabelHeads",
+    "ml_pipeline.models.heads.TreeHeads",
+    "ml_pipeline.models.known_words.KnownWords",
+    "ml_pipeline.models.scaled_counts.ScaledCounts",
+    "ml_pipeline.models.sentence_vectors.SentenceVectors",
+    "ml_pipeline.models.text_terms.TextTerms",
+]
 """The only types beyond scikit-learn's and numpy's own that a model file may hold."""
 FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
 CARD_FILE, MODEL_FILE = "card.md", "model.skops"
@@ -84,8 +91,9 @@ class Registry:
             return pd.read_csv(
                 path,
                 parse_dates=["started_at", "learnt_at"],
-                dtype={"conversation_id": str, "customer_group": str, "feature_digest": str},
+                dtype={"conversation_id": str, "customer_group": str, "feature_digest": str, "arms": str},
                 float_precision="round_trip",
+                keep_default_na=False,
             )
 
     def dataset(self, run_id: str) -> dict[str, Any]:

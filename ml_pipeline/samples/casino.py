@@ -1,6 +1,7 @@
 """CaSiNo (Chawla et al., NAACL 2021): two campers bargain over food, water and firewood. Mapping: docs/sources.md."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,26 @@ def read(folder: Path) -> Source:
         f"{sum(map(bool, labelled)):,} dialogues are annotated: {sum(labelled):,} customer turns carry strategies",
     )
     return Source(NAME, False, tasks, oldest_first(dialogues), tuple(malformed), notes, label_days=LABEL_DAYS)
+
+
+def other_side(folder: Path) -> list[Dialogue]:
+    """Return the dialogues in ``folder`` as whoever opened them hears them: the other one is the agent.
+
+    Both bargain alike and both are annotated. What is known of the person, and how it ended, is left out.
+
+    Raises:
+        SourceError: if a file is missing, truncated or no JSON of this set.
+    """
+    entries = [entry for name in SPLITS for entry in _entries(required(folder, name))]
+    annotations = {_name(entry): entry["annotations"] for entry in reversed(entries)}
+    return [_mirrored(dialogue, annotations[dialogue.conversation_id]) for dialogue in read(folder).dialogues]
+
+
+def _mirrored(dialogue: Dialogue, annotations: Sequence[tuple[str, str]]) -> Dialogue:
+    other = {"user": "assistant", "assistant": "user"}
+    messages = tuple(replace(message, role=other[message.role]) for message in dialogue.messages)
+    needs = tuple(_needs(annotations, messages))
+    return replace(dialogue, messages=messages, context={"platform": "web", "language": "en"}, late_labels=needs)
 
 
 def _entries(path: Path) -> list[Any]:

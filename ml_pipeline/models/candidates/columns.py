@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_pipeline.models.candidates.recipe import Kind
+from ml_pipeline.models.scaled_counts import ScaledCounts
+from ml_pipeline.models.sentence_vectors import SentenceVectors
+from ml_pipeline.models.text_terms import TextTerms
 from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS
 from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
@@ -16,13 +18,21 @@ MAX_TERMS = 20_000
 Columns = Sequence[tuple[str, Any, str | list[str]]]
 """As scikit-learn's ColumnTransformer takes them: name, step, what it reads; a text step reads one column by name."""
 
+WEIGHTS = {"previous_words": 0.5, "history_words": 0.3, "counts": 0.1, "current_sentence": 2.0}
+"""What a linear model pays for leaning on columns, beside 1 for the words of the turn: a penalty is one for all, and at
+equal weight what stands around a turn drowned what it says (docs/decisions/0024)."""
+
 ColumnsByKind = Mapping[Kind, Columns]
 """The kinds to try, each with what it sees."""
 
 
-def columns_of(task: Task) -> ColumnsByKind:
-    """Return the kinds that are tried for ``task``, each with what it sees."""
-    return {"linear": word_columns(task)}
+def columns_of(task: Task, *, reads_sentences: bool = False) -> ColumnsByKind:
+    """Return the kinds that are tried for ``task``, each with what it sees.
+
+    ``reads_sentences``: sentence vectors too, where the label is in the wording of the turn.
+    """
+    sentences = [("current_sentence", SentenceVectors(), "current")]
+    return {"linear": [*word_columns(task), *(sentences if reads_sentences and _is_in_the_wording(task) else [])]}
 
 
 def word_columns(task: Task) -> Columns:
@@ -31,16 +41,22 @@ def word_columns(task: Task) -> Columns:
     Pieces of words help in any language where the label is in the wording of the turn; what comes later, or how a
     conversation ends, does not hang on them, and they cost most of the time.
     """
-    is_in_the_wording = task.kind is TaskKind.MULTI_LABEL and task.mode is Mode.DETECT
-    pieces = [("current_pieces", _terms("char_wb", (2, 5)), "current")] if is_in_the_wording else []
+    pieces = [("current_pieces", _terms("char_wb", (2, 5)), "current")] if _is_in_the_wording(task) else []
+    is_of_the_turn = task.scope == "turn"
+    history = ("history_words", _terms("word", (1, 1)), "history")
+    dialogue = ("dialogue_words", _terms("word", (1, 2)), "history")
     return [
         ("current_words", _terms("word", (1, 2)), "current"),
         *pieces,
         ("previous_words", _terms("word", (1, 1)), "previous"),
-        ("history_words", _terms("word", (1, 1 if task.scope == "turn" else 2)), "history"),
+        history if is_of_the_turn else dialogue,
         *((column, OneHotEncoder(handle_unknown="ignore"), [column]) for column in CATEGORY_COLUMNS),
-        *number_columns(),
+        ("counts", ScaledCounts(), list(NUMBER_COLUMNS)),
     ]
+
+
+def _is_in_the_wording(task: Task) -> bool:
+    return task.kind is TaskKind.MULTI_LABEL and task.mode is Mode.DETECT
 
 
 def number_columns() -> Columns:
@@ -48,8 +64,8 @@ def number_columns() -> Columns:
     return [("numbers", StandardScaler(), list(NUMBER_COLUMNS))]
 
 
-def _terms(analyzer: str, ngram_range: tuple[int, int]) -> TfidfVectorizer:
-    return TfidfVectorizer(
+def _terms(analyzer: str, ngram_range: tuple[int, int]) -> TextTerms:
+    return TextTerms(
         analyzer=analyzer,
         ngram_range=ngram_range,
         sublinear_tf=True,

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.pipeline import Pipeline
 
-from ml_pipeline.models.candidates.columns import Columns
+from ml_pipeline.models.candidates.columns import WEIGHTS, Columns
 from ml_pipeline.models.candidates.recipe import Recipe
 from ml_pipeline.models.heads import LabelHeads
 from ml_pipeline.models.known_words import KnownWords
@@ -42,6 +43,11 @@ def recipe_of(model: Pipeline) -> Recipe:
     return Recipe(heads.strength, heads.class_weight, words.others)
 
 
+def columns_seen(model: Pipeline) -> Columns:
+    """Return what ``model`` sees, unfitted."""
+    return [(name, clone(step), column) for name, step, column in model.named_steps["columns"].transformers]
+
+
 def heads_of(recipe: Recipe, tolerance: float = FINAL_TOLERANCE) -> LabelHeads:
     return LabelHeads(recipe.strength, recipe.class_weight, tolerance)
 
@@ -57,7 +63,8 @@ def fit_columns(columns: Columns, rows: pd.DataFrame, word_others: int) -> tuple
         for name, step, column in columns
         if not isinstance(step, TfidfVectorizer) or _repeats(step, visible[column])
     ]
-    transformer = ColumnTransformer(usable, sparse_threshold=1.0)
+    weights = {name: WEIGHTS[name] for name, _, _ in usable if name in WEIGHTS}
+    transformer = ColumnTransformer(usable, sparse_threshold=1.0, transformer_weights=weights)
     matrix = transformer.fit_transform(visible)
     _store_plain_vocabularies(transformer)
     return Pipeline([("words", words), ("columns", transformer)]), matrix

@@ -37,11 +37,19 @@ class OneHotBlock(msgspec.Struct, frozen=True, tag="onehot"):
 
 
 class ScaledBlock(msgspec.Struct, frozen=True, tag="scaled"):
-    """StandardScaler on number columns: (x - mean) / scale."""
+    """StandardScaler on number columns: (x - mean) / scale; of log(1 + x), x at least 0, where ``of_logs``."""
 
     columns: list[str]
     mean: list[float]
     scale: list[float]
+    of_logs: bool = False
+
+
+class SentenceBlock(msgspec.Struct, frozen=True, tag="sentence"):
+    """The sentence vector of the known words of one text column, see ``sentences``; one column per dimension."""
+
+    column: str
+    encoder: str
 
 
 class NumberInput(msgspec.Struct, frozen=True, tag="number"):
@@ -93,7 +101,7 @@ class LinearBundle(_Model, frozen=True, kw_only=True, tag="linear"):
     ``coefficients``: per label, for the columns of all blocks but the text blocks, in order.
     """
 
-    blocks: list[TfidfBlock | OneHotBlock | ScaledBlock]
+    blocks: list[TfidfBlock | OneHotBlock | ScaledBlock | SentenceBlock]
     coefficients: dict[str, list[float]]
 
 

@@ -8,7 +8,17 @@ from functools import lru_cache
 from itertools import chain, repeat
 from operator import itemgetter, mul
 
-from ml_pipeline.online.predicting.bundle import LinearBundle, OneHotBlock, Part, ScaledBlock, Terms, TfidfBlock, Words
+from ml_pipeline.online.predicting import sentences
+from ml_pipeline.online.predicting.bundle import (
+    LinearBundle,
+    OneHotBlock,
+    Part,
+    ScaledBlock,
+    SentenceBlock,
+    Terms,
+    TfidfBlock,
+    Words,
+)
 from ml_pipeline.online.predicting.features import FeatureRow
 from ml_pipeline.online.predicting.words import chunks_of, hide_unknown, words_of
 
@@ -30,7 +40,7 @@ class LinearScorer:
             for place, block in enumerate(model.blocks)
             if isinstance(block, TfidfBlock)
         }
-        self._blocks: list[Contribution] = [*self._text_blocks.values(), *_narrow_blocks(model)]
+        self._blocks: list[Contribution] = [*self._text_blocks.values(), *_narrow_blocks(model, self._words)]
 
     def add(self, part: Part) -> None:
         """Take in a part of the model."""
@@ -136,18 +146,27 @@ def _pieces_of(chunk: str, low: int, high: int) -> Iterator[str]:
             break
 
 
-def _narrow_blocks(model: LinearBundle) -> Iterator[Contribution]:
+def _narrow_blocks(model: LinearBundle, known: set[str]) -> Iterator[Contribution]:
     rows = [model.coefficients[label] for label in model.labels]
     start = 0
     for block in model.blocks:
         if isinstance(block, TfidfBlock):
             continue
-        width = len(block.categories if isinstance(block, OneHotBlock) else block.columns)
+        width = _width(block)
         weights = [row[start : start + width] for row in rows]
-        yield _one_hot(block, weights) if isinstance(block, OneHotBlock) else _scaled(block, weights)
+        if isinstance(block, OneHotBlock):
+            yield _one_hot(block, weights)
+        else:
+            yield _scaled(block, weights) if isinstance(block, ScaledBlock) else _sentence(block, weights, known)
         start += width
     if any(len(row) != start for row in rows):
         raise ValueError(f"{start} columns, {sorted({len(row) for row in rows})} coefficients")
+
+
+def _width(block: OneHotBlock | ScaledBlock | SentenceBlock) -> int:
+    if isinstance(block, SentenceBlock):
+        return sentences.WIDTH
+    return len(block.categories if isinstance(block, OneHotBlock) else block.columns)
 
 
 def _one_hot(block: OneHotBlock, weights: list[list[float]]) -> Contribution:
@@ -157,9 +176,25 @@ def _one_hot(block: OneHotBlock, weights: list[list[float]]) -> Contribution:
 
 def _scaled(block: ScaledBlock, weights: list[list[float]]) -> Contribution:
     scaled = list(zip(block.columns, block.mean, block.scale, strict=True))
+    of = _log_of_count if block.of_logs else float
 
     def contribute(row: FeatureRow) -> Scores:
-        values = [(float(row.get(column, 0.0)) - mean) / scale for column, mean, scale in scaled]
+        values = [(of(float(row.get(column, 0.0))) - mean) / scale for column, mean, scale in scaled]
         return [sum(map(mul, values, label)) for label in weights]
+
+    return contribute
+
+
+def _log_of_count(count: float) -> float:
+    return math.log1p(max(count, 0.0))
+
+
+def _sentence(block: SentenceBlock, weights: list[list[float]], known: set[str]) -> Contribution:
+    sentences.require(block.encoder)
+
+    def contribute(row: FeatureRow) -> Scores:
+        text = " ".join(str(row.get(block.column, "")).lower().split())
+        vector = sentences.at_hand(hide_unknown(text, known))
+        return [sum(map(mul, vector, label)) for label in weights]
 
     return contribute
