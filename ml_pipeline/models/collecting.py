@@ -28,7 +28,7 @@ def read(tx: Transaction, specification: Specification) -> TrainingSet:
 
 
 def specify(tx: Transaction, task: Task, terms: Terms) -> Specification:
-    """Write down what is known now, and choose the cut-off, never before the champion's: what taught it may not judge."""
+    """Write down what is known now, and choose the cut-off, never before the champion's: its lessons may not judge."""
     known_until = store.known_until(tx)
     trusted = store.trusted_spans(tx)
     started = store.started_until(tx, known_until) or Interval(known_until, known_until)

@@ -1,6 +1,5 @@
 """What models read from facts and write to the records. Nothing here commits."""
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,8 @@ from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 CONVERSATIONS_AT_ONCE = 1_000
 LONG_AGO, FOREVER = datetime.min.replace(tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+# Half a million rows came as one JSON text a conversation in a third of the time that psycopg2 takes for a dict a row.
+_TRUTHS = msgspec.json.Decoder(list[tuple[int | None, tuple[str, ...], str, datetime]])
 _TURNS = msgspec.json.Decoder(list[tuple[int, str, str, bool, dict[str, Any], str | None]])
 ACTOR = "retrain_models"
 
@@ -140,13 +141,12 @@ def _reach(chunk: Sequence[Row]) -> Row:
 
 
 def _truths(tx: Transaction, chunk: Sequence[Row], task: Task, excerpt: Excerpt) -> dict[str, dict[int | None, Truth]]:
-    found: dict[str, dict[int | None, Truth]] = defaultdict(dict)
     definition = {"tasks": task_definitions([task]), "task": task.name, "mode": task.mode}
     known = {"with_derived": excerpt.with_derived, "as_of": excerpt.as_of}
-    for row in queries("models").truths(tx, **_reach(chunk), **definition, **known):
-        truth = Truth(tuple(row["labels"]), row["label_source"], row["learnt_at"])
-        found[row["conversation_id"]][row["turn"]] = truth
-    return found
+    found = queries("models").truths(tx, **_reach(chunk), **definition, **known)
+    return {
+        row["conversation_id"]: {turn: Truth(*told) for turn, *told in _TRUTHS.decode(row["truths"])} for row in found
+    }
 
 
 def _read(

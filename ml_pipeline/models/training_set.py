@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -116,8 +116,16 @@ class TrainingSet:
 
 def frozen_digest(table: "pd.DataFrame") -> str:
     """Return the SHA-256 of the sorted rows of a frozen table."""
-    lines = sorted("|".join(map(str, values)) for values in table.itertuples(index=False))
+    columns = [_in_words(table[name]) for name in table.columns]
+    lines = sorted(map("|".join, zip(*columns, strict=True)))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _in_words(column: "pd.Series[Any]") -> list[str]:
+    # Column by column and times as numbers: row by row, half a million rows took 6 s.
+    if column.dtype.kind == "M":
+        column = column.dt.as_unit("us").astype("int64")
+    return list(map(str, column.tolist()))
 
 
 def assemble(

@@ -96,10 +96,13 @@ WHERE t.conversation_id = ANY (CAST(:ids AS uuid[])) AND t.at >= :from_at AND t.
 GROUP BY t.conversation_id;
 
 -- name: truths(ids, from_at, to_at, tasks, task, mode, with_derived, as_of)
--- Grain: one row per turn whose truth was known; turn is null where it holds for the conversation.
-SELECT conversation_id::text AS conversation_id, turn, labels, label_source, learnt_at
+-- Grain: one row per conversation; truths: [[turn, labels, label_source, learnt_at]] of the turns whose truth was known, as
+-- text; turn is null where it holds for the conversation.
+SELECT conversation_id::text AS conversation_id,
+       json_agg(json_build_array(turn, labels, label_source, learnt_at))::text AS truths
 FROM conversation_truths(CAST(:ids AS uuid[]), :from_at, :to_at, CAST(:tasks AS jsonb), :as_of)
-WHERE task = :task AND mode = :mode AND (label_source <> 'derived' OR :with_derived);
+WHERE task = :task AND mode = :mode AND (label_source <> 'derived' OR :with_derived)
+GROUP BY conversation_id;
 
 -- name: answers(ids, task, mode, version, from_at, to_at)
 -- What a version answered, per turn.
