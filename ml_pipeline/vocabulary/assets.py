@@ -3,3 +3,4 @@
 FACTS = "facts"
 TRUSTED_FACTS = "trusted_facts"
 MODELS = "models"
+RETRAINING_REQUESTS = "retraining_requests"

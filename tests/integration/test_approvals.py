@@ -1,6 +1,7 @@
 """Steps that wait for a person: asked once, answered once, by name or by time-out."""
 
 from datetime import timedelta
+from typing import Any
 
 import psycopg2
 import pytest
@@ -133,7 +134,7 @@ def test_each_run_shows_one_approval_the_most_urgent_first_and_its_own_when_it_r
     permission(question("canary 0.05", ApprovalKind.CANARY))
     permission(rules=(ApprovalRule((ApprovalKind.FIRST,), answer_hours=1),))
 
-    shown = {}
+    shown: dict[str, list[Any]] = {}
     for run in ("one", "one", "two", "three"):
         with transaction() as tx:
             taken = store.take(tx, run)
@@ -147,6 +148,6 @@ def test_an_approval_whose_run_is_gone_can_be_shown_again(emptied_database):
     with transaction() as tx:
         store.take(tx, "deleted run")
         shown_again = store.show_again(tx)
-        taken = store.take(tx, "new run")
+        taken = store.take(tx, "new run") or {}
 
     assert (shown_again, taken["step"]) == (1, "first")
