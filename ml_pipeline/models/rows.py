@@ -104,7 +104,7 @@ def rollout_of(task: Task) -> str:
 
 
 def _chance(arms: Iterable[Arm]) -> float:
-    return math.prod(arm.propensity for arm in arms)
+    return math.prod((arm.propensity for arm in arms), start=1.0)
 
 
 def arms_in_words(arms: Sequence[Arm]) -> str:

@@ -59,6 +59,7 @@ JOIN (SELECT l.conversation_id, bool_and(l.at <@ CAST(:trusted AS tstzmultirange
       GROUP BY l.conversation_id) AS known USING (conversation_id)
 LEFT JOIN (SELECT conversation_id, jsonb_object_agg(experiment, jsonb_build_array(arm, propensity)) AS arms
            FROM assignments
+           WHERE at <= :as_of
            GROUP BY conversation_id) AS drawn USING (conversation_id)
 WHERE c.started_at >= :from_at AND c.started_at < :to_at AND c.started_at <= :as_of - :window_days * interval '1 day'
   AND (:is_from_start OR NOT EXISTS (
@@ -78,18 +79,21 @@ ORDER BY started_at, conversation_id;
 
 -- name: spoken(ids, from_at, to_at, revision, trusted)
 -- Grain: one row per conversation; turns: [[turn, role, content, is_trusted, context, stored_digest]], in order, as text.
--- context is what the earliest prediction of the turn saw (all versions of a turn see the same), stored_digest names the
--- features where this revision made them.
+-- context is what the earliest prediction of the turn saw; all that are made with it see the same. stored_digest names the
+-- features of the earliest that this revision made.
 WITH seen AS (
     SELECT DISTINCT ON (conversation_id, turn) conversation_id, turn, context,
-           CASE WHEN feature_revision = :revision THEN feature_digest END AS stored_digest
+           first_value(feature_digest) OVER (PARTITION BY conversation_id, turn
+                                             ORDER BY feature_revision = :revision DESC NULLS LAST, at, event_id) AS digest,
+           bool_or(feature_revision = :revision) OVER (PARTITION BY conversation_id, turn) AS is_of_revision
     FROM predictions
     WHERE conversation_id = ANY (CAST(:ids AS uuid[])) AND at >= :from_at AND at < :to_at
-    ORDER BY conversation_id, turn, feature_revision = :revision DESC NULLS LAST, at, event_id
+    ORDER BY conversation_id, turn, at, event_id
 )
 SELECT t.conversation_id::text AS conversation_id,
        json_agg(json_build_array(t.turn, t.role, t.content, t.at <@ CAST(:trusted AS tstzmultirange),
-                                 coalesce(seen.context, '{}'), seen.stored_digest) ORDER BY t.turn)::text AS turns
+                                 coalesce(seen.context, '{}'),
+                                 CASE WHEN is_of_revision THEN digest END) ORDER BY t.turn)::text AS turns
 FROM turns AS t
 LEFT JOIN seen USING (conversation_id, turn)
 WHERE t.conversation_id = ANY (CAST(:ids AS uuid[])) AND t.at >= :from_at AND t.at < :to_at
