@@ -38,18 +38,21 @@ def columns_of(task: Task, *, reads_sentences: bool = False) -> ColumnsByKind:
 def word_columns(task: Task) -> Columns:
     """Return this turn, what was said before, and the circumstances.
 
-    Pieces of words help in any language where the label is in the wording of the turn; what comes later, or how a
-    conversation ends, does not hang on them, and they cost most of the time.
+    Pieces of words help in any language where the label is in the wording of the turn, and what the customer said before
+    counts little there. What comes later, or how a conversation ends, hangs on all that was said and not on pieces, which
+    cost most of the time.
     """
-    pieces = [("current_pieces", _terms("char_wb", (2, 5)), "current")] if _is_in_the_wording(task) else []
-    is_of_the_turn = task.scope == "turn"
-    history = ("history_words", _terms("word", (1, 1)), "history")
-    dialogue = ("dialogue_words", _terms("word", (1, 2)), "history")
+    if _is_in_the_wording(task):
+        texts = [
+            ("current_pieces", _terms("char_wb", (2, 5)), "current"),
+            ("history_words", _terms("word", (1, 1)), "history"),
+        ]
+    else:
+        texts = [("dialogue_words", _terms("word", (1, 1 if task.scope == "turn" else 2)), "history")]
     return [
         ("current_words", _terms("word", (1, 2)), "current"),
-        *pieces,
+        *texts,
         ("previous_words", _terms("word", (1, 1)), "previous"),
-        history if is_of_the_turn else dialogue,
         *((column, OneHotEncoder(handle_unknown="ignore"), [column]) for column in CATEGORY_COLUMNS),
         ("counts", ScaledCounts(), list(NUMBER_COLUMNS)),
     ]
