@@ -21,7 +21,9 @@ from ml_pipeline.online.service import MLPipelineService
 from ml_pipeline.samples.clock import open_clock
 from ml_pipeline.samples.replay import Plan, replay
 from ml_pipeline.samples.sources import open_source
+from ml_pipeline.simulation.floor import simulated_source
 from ml_pipeline.stack.settings_file import write_settings
+from ml_pipeline.vocabulary.dialogue import Source
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION, Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.conftest import Database, run_as_owner
@@ -197,12 +199,24 @@ def test_the_latest_decision_of_a_task_is_told(database):
     }
 
 
+def floor() -> Source:
+    """Return calls in Spanish and English with phases and customers; in one the customer tells who he is."""
+    source = simulated_source(5, 25)
+    telling, *others = source.dialogues
+    said = [replace(one, content=f"{one.content} {TOLD}") if one.role == "user" else one for one in telling.messages]
+    return replace(source, dialogues=(replace(telling, messages=tuple(said)), *others))
+
+
+TOLD = "Soy Ana Belén Quintero, mi correo es ana.quintero@example.com y mi teléfono el +34 612 345 678."
+
+
+@pytest.mark.parametrize("name", ["persuasionforgood", "floor"])
 async def test_training_rows_are_letter_by_letter_what_the_online_module_predicted_from(
-    database: Database, persuasion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, database: Database, persuasion: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    source = open_source(persuasion)
+    source = open_source(persuasion) if name == "persuasionforgood" else floor()
     values = {"spool": str(tmp_path / "spool"), "cache": str(tmp_path / "cache"), "shipper": "thread"}
-    write_settings(tmp_path / "settings.toml", values, source)
+    write_settings(tmp_path / "settings.toml", {**values, "customer_key": "secret"}, source)
     monkeypatch.setenv("ML_PIPELINE_SETTINGS", str(tmp_path / "settings.toml"))
     promote(serving(REVISION))
     clock = open_clock(source)
@@ -210,6 +224,9 @@ async def test_training_rows_are_letter_by_letter_what_the_online_module_predict
         while not (await service.get_ml_pipeline_metrics())["model_updates"]["models"]:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.05)
         await replay(source, service, clock, plan=Plan(limit=25))
+        for dialogue in source.dialogues[:25:5]:
+            wrong = await service.record_feedback(dialogue.conversation_id, "conversion", ["sold"], "crm")
+            await service.record_feedback(dialogue.conversation_id, "conversion", [], "crm", supersedes=wrong)
         assert await service.drain(60)
     learn(database, [])
 
@@ -224,6 +241,11 @@ async def test_training_rows_are_letter_by_letter_what_the_online_module_predict
     assert len(rows.conversation_ids) == 25
     assert rows.left_out == {}
     assert dict(zip(rows.keys, rows.rows["feature_digest"], strict=True)) == stored
+    assert not rows.rows["current"].str.contains("Quintero|example|612").any()
+    if name == "floor":
+        assert rows.rows["current"].str.contains("EMAIL").any()
+        assert set(rows.rows["language"]) == {"", "es", "en"}  # at first it is not known
+        assert rows.rows["phase"].nunique() > 3
 
 
 def selected(statement: str) -> list[dict[str, Any]]:
