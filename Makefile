@@ -16,6 +16,8 @@ PYTEST := $(BIN)/python -m pytest
 WORKERS ?= 2
 # The libraries that we are compared with get an environment of their own.
 PEERS := .local/bench/peers
+# What reads sentences is an extra, and stays outside the environment too.
+SENTENCES := .local/bench/embeddings
 UV_PIN := $(BIN)/python -m uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links
 
 help:
@@ -32,7 +34,7 @@ help:
 	@echo "make bench-shipping     how fast a spool is shipped, beside a raw COPY, into .local/bench/shipping.jsonl"
 	@echo "make bench-outage       120,000 events with the database stopped, into .local/bench/outage.jsonl"
 	@echo "make bench-predictor    what a prediction costs and what a swap of models holds up, into .local/bench/predictor.jsonl"
-	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl"
+	@echo "make bench-holdout      holdout figures on public dialogue sets, into .local/bench/holdout.jsonl; ARGS picks some"
 	@echo "make bench-redaction    what redaction finds, leaves alone and costs, into .local/bench/redaction.jsonl"
 	@echo "make bench-facts        what projection, rollups, maturity, the tagger and the gate cost and find; ARGS picks some"
 	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
@@ -89,9 +91,14 @@ bench-outage:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.online_outage
 
-bench-holdout:
+bench-holdout: $(SENTENCES)/made
 	@$(ENVIRONMENT) run
-	@exec $(BIN)/python -m benchmarks.holdout_figures
+	@exec env OMP_NUM_THREADS=1 PYTHONPATH=$(SENTENCES) $(BIN)/python -m benchmarks.holdout_figures $(ARGS)
+
+$(SENTENCES)/made: requirements-embeddings.in
+	@$(ENVIRONMENT) run
+	$(BIN)/python -m uv pip install --quiet --no-deps --target $(SENTENCES) --requirement $<
+	@touch $@
 
 bench-redaction:
 	@$(ENVIRONMENT) run

@@ -186,13 +186,13 @@ def _figure(wanted: Wanted, rows: TrainingSet, told: Told) -> Estimate:
     truth = np.logical_or.reduce(block.truth[:, places], axis=1, keepdims=True)
     answer = 1 - np.prod(1 - told.probabilities[:, places], axis=1, keepdims=True)
     if wanted.metric == "slope":
-        return estimate(_slopes(truth[:, 0], answer[:, 0], drawn[:, block.clusters]))
+        return estimate(slopes(truth[:, 0], answer[:, 0], drawn[:, block.clusters]))
     # One row a dialogue where an exchange is fixed: no row weighs more than another.
     one = Block(("any",), truth, np.ones(len(truth)), block.clusters)
     return estimate(figures(one, answer, np.array([0.5]), drawn, (wanted.metric,))[wanted.metric])
 
 
-def _slopes(truth: Numbers, answer: Numbers, weights: Numbers) -> Numbers:
+def slopes(truth: Numbers, answer: Numbers, weights: Numbers) -> Numbers:
     """Return the slope of truth on the log odds of the answer under every draw (Cox 1958); 1 is calibrated."""
     z = logit(np.clip(answer, 1e-6, 1 - 1e-6))
     if np.ptp(z) == 0:

@@ -21,7 +21,7 @@ def labelled(dialogues: Iterable[Dialogue], task: Task, suffix: str = "") -> Ite
         )
         truths = dict(_truths(dialogue, task))
         if task.mode is Mode.ANTICIPATE and task.scope == "turn":
-            turns = [spoken.turn for spoken in spoken if spoken.role == "user"]
+            turns = [said.turn for said in spoken if said.role == "user"]
             truths = dict(_to_come(truths, turns, task.horizon))
         if truths:
             name = dialogue.conversation_id

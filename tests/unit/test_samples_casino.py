@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ml_pipeline.errors import SourceError
-from ml_pipeline.samples.casino import STRATEGIES
+from ml_pipeline.samples.casino import STRATEGIES, other_side
 from ml_pipeline.samples.sources import open_source
 from ml_pipeline.vocabulary.dialogue import Source
 from tests.conftest import real_data
@@ -191,3 +191,15 @@ def test_a_missing_split_is_named(tmp_path):
 
     with pytest.raises(SourceError, match=r"casino_test\.json"):
         open_source(tmp_path)
+
+
+def test_the_other_side_hears_the_same_talk_and_carries_the_other_annotations(tmp_path: Path):
+    annotations = [("Hello!", "small-talk"), ("I need water.", "self-need"), ("Take it.", "other-need")]
+    folder = write(tmp_path, [talk(annotations=annotations)])
+
+    (ours,), (theirs,) = open_source(folder).dialogues, other_side(folder)
+
+    assert [said.content for said in theirs.messages] == [said.content for said in ours.messages]
+    assert all(said.role != heard.role for said, heard in zip(theirs.messages, ours.messages, strict=True))
+    assert [(label.turn, label.labels) for label in theirs.late_labels] == [(0, ("small-talk",)), (2, ("other-need",))]
+    assert "customer_data" not in theirs.context

@@ -38,9 +38,9 @@ def columns_of(task: Task, *, reads_sentences: bool = False) -> ColumnsByKind:
 def word_columns(task: Task) -> Columns:
     """Return this turn, what was said before, and the circumstances.
 
-    Where the label is in the wording of the turn, pieces of words help in any language and what the customer said before
-    counts little. What comes later, or how a conversation ends, hangs on all that was said and not on pieces, which cost
-    most of the time.
+    Where the label is in the wording of the turn, pieces of words help in any language, and what the customer said
+    before counts little. What comes later, or how a conversation ends, hangs on all that was said and not on pieces,
+    which cost most of the time.
     """
     if _is_in_the_wording(task):
         texts = [
