@@ -1,6 +1,7 @@
-"""Train every task on what is known by now, judge each candidate, publish the ones that are surely better.
+"""Train tasks on what is known by now, judge each candidate, publish the ones that are surely better.
 
-Weekly, and by hand: the form asks for one task or all, a reason, and whether it is a dry run, which publishes nothing.
+When `request_retraining` asks for it (weekly, and when a trigger fires), and by hand: the form asks for one task or all,
+a reason, from when to when conversations teach, and whether it is a dry run, which publishes nothing.
 `collect` freezes the rows; a task then goes through `train`, `validate` and `publish` by itself, so one that fails
 holds up no other. Tasks with too few labels, or with the same rows as last time, end in `collect`.
 
@@ -11,20 +12,23 @@ serves until the transaction that replaces it.
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Asset, CronTriggerTimetable, Param, dag, task, task_group
+from airflow.sdk import Asset, Param, dag, task, task_group
 
-from ml_pipeline.vocabulary.assets import MODELS
+from ml_pipeline.vocabulary.assets import MODELS, RETRAINING_REQUESTS
 
-Ticket = dict[str, str]
+Ticket = Any
+WHEN: dict[str, Any] = {"type": ["null", "string"], "format": "date-time"}
 
 
 @dag(
-    schedule=CronTriggerTimetable("15 3 * * 1", timezone="UTC"),
+    schedule=[Asset(RETRAINING_REQUESTS)],
     catchup=False,
     max_active_runs=1,
     params={
         "task": Param("all", type="string", description="all, or a task of the settings: objection, objection.detect"),
-        "reason": Param("schedule", type="string", description="Why now; kept with the decision."),
+        "reason": Param("asked by hand", type="string", minLength=1, description="Why now; kept with the decision."),
+        "start": Param(None, **WHEN, description="Only conversations that started from then on; empty: all."),
+        "end": Param(None, **WHEN, description="Only conversations that started before; empty: all."),
         "dry_run": Param(False, type="boolean", description="Train and judge, publish nothing."),
     },
     default_args={"owner": "ml-pipeline", "retries": 2, "retry_delay": timedelta(seconds=30)},
@@ -33,10 +37,16 @@ Ticket = dict[str, str]
 )
 def retrain_models() -> None:
     @task
-    def collect(params: dict[str, Any] | None = None) -> list[Ticket]:
+    def collect(
+        params: dict[str, Any] | None = None,
+        triggering_asset_events: Any = None,
+        run_id: str | None = None,
+        dag_run: Any = None,
+    ) -> list[Ticket]:
         from ml_pipeline.jobs import retrain_models as job
 
-        return job.collect(**(params or {}))
+        actor = getattr(dag_run, "triggering_user_name", None)
+        return job.collect_for_run(params or {}, is_woken=bool(triggering_asset_events), run_id=run_id, actor=actor)
 
     @task
     def train(ticket: Ticket) -> Ticket:
@@ -51,14 +61,14 @@ def retrain_models() -> None:
         return job.validate(ticket)
 
     @task(outlets=[Asset(MODELS)])
-    def publish(ticket: Ticket, params: dict[str, Any] | None = None) -> dict[str, str]:
+    def publish(ticket: Ticket) -> dict[str, str]:
         from ml_pipeline.jobs import retrain_models as job
 
-        return job.publish(ticket, dry_run=(params or {}).get("dry_run", False))
+        return job.publish(ticket)
 
     @task_group
     def candidate(ticket: Any) -> None:
-        publish(validate(train(ticket)))  # type: ignore[arg-type]  # between tasks a ticket is an XCom
+        publish(validate(train(ticket)))
 
     candidate.expand(ticket=collect())
 

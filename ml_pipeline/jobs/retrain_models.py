@@ -1,9 +1,11 @@
 """Freeze what is known, train on it, judge the candidate, publish what passed; a ticket per task goes through."""
 
 import logging
+import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -29,22 +31,29 @@ from ml_pipeline.models.specification import read_specification
 from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN
 from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import TrainingSet, frozen_digest, shortage, thaw
+from ml_pipeline.models.triggers import store as requests
+from ml_pipeline.models.triggers.order import ALL, Form, Order, chosen
 from ml_pipeline.settings import load_settings
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 log = logging.getLogger(__name__)
 
-ALL = "all"
 UNCHANGED = "unchanged"
 OUTCOMES = {GateVerdict.PROMOTE: "promoted", GateVerdict.HOLD: "held", GateVerdict.NOT_ENOUGH_DATA: "not_enough_data"}
 
-Ticket = dict[str, str]
-"""What one step hands to the next: ``task`` (``objection.detect``) and ``run_id`` of MLflow; nothing large."""
+
+class Ticket(TypedDict):
+    """What one step hands to the next; nothing large. ``retraining``: who has taken the task's requests."""
+
+    task: str
+    run_id: str
+    retraining: str
+    is_dry_run: bool
 
 
-def run(task: str = ALL, reason: str = "asked for", *, dry_run: bool = False) -> dict[str, int | str]:
-    """Retrain ``task`` (``objection.detect``, ``objection`` or all) from beginning to end.
+def run(task: str = ALL, reason: str = "asked for", **form: Any) -> dict[str, int | str]:
+    """Retrain ``task`` (``objection.detect``, ``objection`` or all) from beginning to end; ``form``: see ``Form``.
 
     Returns ``promoted``, ``held``, ``not_enough_data`` and ``unchanged``, and per task what came out. A dry run judges
     and publishes nothing.
@@ -52,26 +61,38 @@ def run(task: str = ALL, reason: str = "asked for", *, dry_run: bool = False) ->
     Raises:
         PipelineError: if Postgres or MLflow fails, or a set cannot be rebuilt; the other tasks are done before.
     """
-    outcomes = _collect(task, reason, dry_run=dry_run)
+    outcomes: dict[str, str] = {}
     failures: list[PipelineError] = []
-    for name, ticket in outcomes.items():
-        if isinstance(ticket, dict):
-            try:
-                outcomes[name] = publish(validate(train(ticket)), dry_run=dry_run)["outcome"]
-            except PipelineError as error:
-                log.exception("retraining.failed task=%s", name)
-                failures.append(error)
+    for order, ticket in _collect(_asked_by_hand(Form(task, reason, **form))):
+        name = model_name(order.task)
+        try:
+            outcomes[name] = ticket if isinstance(ticket, str) else publish(validate(train(ticket)))["outcome"]
+        except PipelineError as error:
+            log.exception("retraining.failed task=%s", name)
+            failures.append(error)
     if failures:
         raise failures[0]
-    counts = Counter(str(outcome) for outcome in outcomes.values())
-    return {outcome: counts[outcome] for outcome in (*OUTCOMES.values(), UNCHANGED)} | {
-        name: str(outcome) for name, outcome in outcomes.items()
-    }
+    counts = Counter(outcomes.values())
+    return {outcome: counts[outcome] for outcome in (*OUTCOMES.values(), UNCHANGED)} | outcomes
 
 
-def collect(task: str = ALL, reason: str = "asked for", *, dry_run: bool = False) -> list[Ticket]:
+def collect(task: str = ALL, reason: str = "asked for", **form: Any) -> list[Ticket]:
     """Freeze the rows of each chosen task; return a ticket for each that can be trained and is not judged yet."""
-    return [ticket for ticket in _collect(task, reason, dry_run=dry_run).values() if isinstance(ticket, dict)]
+    return _tickets(_collect(_asked_by_hand(Form(task, reason, **form))))
+
+
+def collect_for_run(
+    form: Mapping[str, Any], *, is_woken: bool = False, run_id: str | None = None, actor: str | None = None
+) -> list[Ticket]:
+    """Freeze what an Airflow run is about: what was asked for if requests woke it, else what its form says.
+
+    ``run_id`` names the run, so that a retry asks for nothing twice.
+
+    Raises:
+        TrainingError: if the form names no task or no interval.
+    """
+    orders = _requested() if is_woken else _asked_by_hand(Form(**form), run_id=run_id, actor=actor)
+    return _tickets(_collect(orders))
 
 
 def train(ticket: Ticket) -> Ticket:
@@ -106,7 +127,7 @@ def validate(ticket: Ticket) -> Ticket:
     return ticket
 
 
-def publish(ticket: Ticket, *, dry_run: bool = False) -> dict[str, str]:
+def publish(ticket: Ticket) -> dict[str, str]:
     """Register the version; if it passed, prove its bundle and make it champion.
 
     Decision, rollout, bundle and policy are one transaction; MLflow's aliases follow it and never hold it up.
@@ -117,51 +138,73 @@ def publish(ticket: Ticket, *, dry_run: bool = False) -> dict[str, str]:
     task, registry = _task(ticket), _registry()
     evidence = registry.evidence(ticket["run_id"])
     verdict = GateVerdict(evidence["verdict"])
-    if dry_run:
+    if ticket["is_dry_run"]:
         log.info("retraining.dry_run task=%s verdict=%s", ticket["task"], verdict)
+        with transaction() as tx:
+            requests.close(tx, ticket["retraining"], OUTCOMES[verdict])
         return {"task": ticket["task"], "outcome": OUTCOMES[verdict], "version": ""}
     version = registry.register(ticket["run_id"], task, evidence, card(task, evidence))
     bundle = _proven(registry, ticket, version) if verdict is GateVerdict.PROMOTE else None
     with transaction() as tx:
         settled = settle(tx, task, Decided(verdict, evidence["reason"], evidence, version.name), bundle)
         outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
-        store.close_requests(tx, task, outcome)
+        requests.close(tx, ticket["retraining"], outcome)
     _mirror(registry, {version: settled.verdict})
     return {"task": ticket["task"], "outcome": outcome, "version": version.name}
 
 
-def _collect(name: str, reason: str, *, dry_run: bool) -> dict[str, Ticket | str]:
-    """Return per chosen task its ticket, or what it came to without training."""
+def _asked_by_hand(form: Form, *, run_id: str | None = None, actor: str | None = None) -> list[Order]:
+    # Written down before anything is tried: what fails is tried again without anybody asking twice.
+    orders = form.orders(load_settings().tasks)
+    with transaction() as tx:
+        for order in orders:
+            request = uuid.uuid5(uuid.NAMESPACE_OID, f"{run_id} {model_name(order.task)}") if run_id else None
+            requests.ask(tx, order, requests.PERSON, actor or "retrain_models", request=request)
+    return orders
+
+
+def _requested() -> list[Order]:
+    with transaction() as tx:
+        return requests.orders(tx, load_settings().tasks)
+
+
+def _tickets(frozen: Sequence[tuple[Order, Ticket | str]]) -> list[Ticket]:
+    return [ticket for _, ticket in frozen if not isinstance(ticket, str)]
+
+
+def _collect(orders: Sequence[Order]) -> list[tuple[Order, Ticket | str]]:
+    """Return per order its ticket, or what it came to without training."""
     registry = _registry()
     registry.reach()
     _mirror(registry)
-    return {model_name(task): _freeze(registry, task, reason, dry_run=dry_run) for task in _chosen(name)}
+    return [(order, _freeze(registry, order)) for order in orders]
 
 
-def _freeze(registry: Registry, task: Task, reason: str, *, dry_run: bool) -> Ticket | str:
+def _freeze(registry: Registry, order: Order) -> Ticket | str:
+    task, settings, retraining = order.task, load_settings(), str(uuid.uuid4())
     with transaction() as tx:
-        whole = collect_rows(tx, task, load_settings())
+        requests.take(tx, order, retraining)
+        whole = collect_rows(tx, task, settings, order.interval)
         latest = store.latest_gate(tx, task)
-        if not dry_run:
-            store.take_requests(tx, task)
-    columns = _columns(task, whole.part(TRAIN, CALIBRATION))
-    recipe = recipe_digest(task, _rules(), load_settings().words_min_conversations, columns)
-    dataset = describe_rows(whole, recipe, reason)
+    recipe = recipe_digest(
+        task, _rules(), settings.words_min_conversations, _columns(task, whole.part(TRAIN, CALIBRATION))
+    )
+    dataset = describe_rows(whole, recipe, order.reason)
     log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
     if is_known(latest, dataset):
         log.info("retraining.unchanged task=%s: same rows and recipe as judged before", task.name)
-        if not dry_run:
-            with transaction() as tx:
-                store.close_requests(tx, task, UNCHANGED)
+        with transaction() as tx:
+            requests.close(tx, retraining, UNCHANGED)
         return UNCHANGED
     if lack := shortage(whole):
         log.info("retraining.not_enough_data task=%s: %s", task.name, lack)
-        if not dry_run:
-            with transaction() as tx:
+        with transaction() as tx:
+            if not order.is_dry_run:
                 settle(tx, task, Decided(GateVerdict.NOT_ENOUGH_DATA, lack, untrained(whole, dataset)))
-                store.close_requests(tx, task, OUTCOMES[GateVerdict.NOT_ENOUGH_DATA])
+            requests.close(tx, retraining, OUTCOMES[GateVerdict.NOT_ENOUGH_DATA])
         return OUTCOMES[GateVerdict.NOT_ENOUGH_DATA]
-    return {"task": model_name(task), "run_id": registry.start(task, whole.frozen(), dataset)}
+    run_id = registry.start(task, whole.frozen(), dataset)
+    return Ticket(task=model_name(task), run_id=run_id, retraining=retraining, is_dry_run=order.is_dry_run)
 
 
 def _columns(task: Task, learnt: TrainingSet) -> ColumnsByKind:
@@ -203,17 +246,8 @@ def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None 
             log.warning("registry.mirror_failed: %s", error)
 
 
-def _chosen(name: str) -> list[Task]:
-    tasks = load_settings().tasks
-    chosen = [task for task in tasks if name in (ALL, task.name, model_name(task))]
-    if not chosen:
-        known = ", ".join([ALL, *map(model_name, tasks)])
-        raise TrainingError(f"no task {name!r}; choose one of {known}")
-    return chosen
-
-
 def _task(ticket: Ticket) -> Task:
-    return next(task for task in _chosen(ticket["task"]))
+    return next(iter(chosen(load_settings().tasks, ticket["task"])))
 
 
 def _rules() -> GateRules:

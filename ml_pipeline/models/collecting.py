@@ -11,9 +11,9 @@ from ml_pipeline.vocabulary.interval import Interval
 from ml_pipeline.vocabulary.tasks import Task
 
 
-def collect(tx: Transaction, task: Task, settings: Settings) -> TrainingSet:
-    """Return the rows of the task as they are known now."""
-    return read(tx, specify(tx, task, terms_of(task, settings)))
+def collect(tx: Transaction, task: Task, settings: Settings, within: Interval | None = None) -> TrainingSet:
+    """Return the rows of the task as they are known now, of conversations that started ``within`` the interval."""
+    return read(tx, specify(tx, task, terms_of(task, settings), within))
 
 
 def read(tx: Transaction, specification: Specification) -> TrainingSet:
@@ -27,18 +27,21 @@ def read(tx: Transaction, specification: Specification) -> TrainingSet:
     return assemble(task, found, specification)
 
 
-def specify(tx: Transaction, task: Task, terms: Terms) -> Specification:
+def specify(tx: Transaction, task: Task, terms: Terms, within: Interval | None = None) -> Specification:
     """Write down what is known now, and choose the cut-off, never before the champion's: its lessons may not judge."""
     known_until = store.known_until(tx)
     trusted = store.trusted_spans(tx)
     started = store.started_until(tx, known_until) or Interval(known_until, known_until)
+    if within:
+        start = max(started.start, within.start)
+        started = Interval(start, max(start, min(started.end, within.end)))
     whole = Excerpt(started, known_until, terms.window, trusted, terms.with_derived)
     closed = store.closed_conversations(tx, task, whole)
     chosen = choose_cut_off(closed, terms, is_binary=len(task.labels) == 1) or known_until
     serving = store.champion(tx, task)
     learnt_until = serving.trained_until if serving and serving.trained_until else chosen
     return Specification(
-        task, started, max(chosen, learnt_until), known_until, trusted, terms, REVISION, git_revision()
+        task, started, chosen, known_until, trusted, terms, REVISION, git_revision()
     )
 
 

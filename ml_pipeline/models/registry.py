@@ -177,7 +177,6 @@ class Registry:
                 return Registered(name, int(found[0].version))
             uri = mlflow.get_run(run_id).data.tags["model_uri"]
             tags = {
-                "gate": evidence["verdict"],
                 "dataset_digest": evidence["dataset"]["digest"],
                 "code_revision": evidence["revision"] or "",
             }

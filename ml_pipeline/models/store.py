@@ -237,16 +237,6 @@ def record(tx: Transaction, task: Task, decided: Decided) -> str:
     return decision
 
 
-def take_requests(tx: Transaction, task: Task) -> None:
-    """Take the retraining requests of the task: the run at hand answers them."""
-    queries("models").take_requests(tx, task=task.name, mode=task.mode)
-
-
-def close_requests(tx: Transaction, task: Task, outcome: str) -> None:
-    """Note what the run that took the task's requests came to."""
-    queries("models").close_requests(tx, task=task.name, mode=task.mode, outcome=outcome)
-
-
 def reject(tx: Transaction, task: Task, version: str, decision: str) -> None:
     _enter(tx, task, version, decision, state="rejected", traffic_share=0.0, digest=None)
 

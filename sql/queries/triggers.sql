@@ -68,7 +68,7 @@ FROM change_points
 WHERE task = :task AND mode = :mode AND version = :version AND slice = '' AND detected_at >= :since
 ORDER BY detected_at;
 
--- name: newest_drifts(task, mode, version)
+-- name: newest_drifts(task, version)
 -- The findings of the newest window that are about the task: of what comes in, of its labels, of its champion's answers.
 SELECT kind, subject, severity, window_end, headline, evidence
 FROM drift_findings

@@ -1,13 +1,18 @@
 """From an agent's request for retraining to the run that answers it."""
 
+import uuid
+
 import pytest
 
 from ml_pipeline import MLPipelineService
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.jobs import ingest_events
-from ml_pipeline.models import store
+from ml_pipeline.models.triggers import store
+from ml_pipeline.models.triggers.order import Order
 from ml_pipeline.vocabulary.tasks import NEEDS, OBJECTION
 from tests.integration.events import after, append, event, rows
+
+RETRAINING = str(uuid.uuid4())
 
 
 async def requested(*models: str) -> list[dict[str, object]]:
@@ -36,8 +41,8 @@ async def test_a_request_becomes_a_row_under_the_id_that_was_told(database):
 async def test_a_request_that_is_projected_again_stays_as_it_is(database):
     (answer,) = await requested("objection")
     with transaction() as tx:
-        store.take_requests(tx, OBJECTION)
-        store.close_requests(tx, OBJECTION, "held")
+        store.take(tx, Order(OBJECTION, ""), RETRAINING)
+        store.close(tx, RETRAINING, "held")
 
     rows(database, "INSERT INTO log_ledger (ids) VALUES (ARRAY[%(id)s::uuid])", id=answer["request_id"])
     counts = ingest_events.run()
@@ -49,10 +54,10 @@ async def test_a_request_that_is_projected_again_stays_as_it_is(database):
 async def test_a_run_answers_what_was_asked_before_it_and_no_other_task(database):
     await requested("objection", "objection", "needs")
     with transaction() as tx:
-        store.take_requests(tx, OBJECTION)
+        store.take(tx, Order(OBJECTION, ""), RETRAINING)
     await requested("objection")
     with transaction() as tx:
-        store.close_requests(tx, OBJECTION, "promoted")
+        store.close(tx, RETRAINING, "promoted")
 
     assert sorted(states(database), key=str) == [
         ("needs", "open", None),
@@ -66,9 +71,9 @@ async def test_what_a_run_took_and_did_not_finish_the_next_one_answers(database)
     await requested("needs")
     for outcome in (None, "unchanged"):
         with transaction() as tx:
-            store.take_requests(tx, NEEDS)
+            store.take(tx, Order(NEEDS, ""), RETRAINING)
             if outcome:
-                store.close_requests(tx, NEEDS, outcome)
+                store.close(tx, RETRAINING, outcome)
 
     assert states(database) == [("needs", "done", "unchanged")]
 
@@ -76,7 +81,7 @@ async def test_what_a_run_took_and_did_not_finish_the_next_one_answers(database)
 async def test_requests_are_told_to_the_agent(database):
     answers = await requested("objection", "needs")
     with transaction() as tx:
-        store.take_requests(tx, NEEDS)
+        store.take(tx, Order(NEEDS, ""), RETRAINING)
 
     async with MLPipelineService() as service:
         told = await service.model_updater.get_update_metrics()

@@ -109,7 +109,7 @@ def _drifts(tx: Transaction, task: Task, serving: Serving | None) -> list[Drift]
     if serving is None:
         return []
     of = {"task": task.name, "mode": task.mode, "version": serving.version}
-    rows = queries("triggers").newest_drifts(tx, **of)
+    rows = queries("triggers").newest_drifts(tx, task=task.name, version=serving.version)
     growth = queries("triggers").expected_growth(tx, **of, labels=list(task.labels)) if rows else None
     found = []
     for row in rows:
