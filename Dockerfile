@@ -18,7 +18,7 @@ WORKDIR /opt/ml-pipeline
 COPY requirements.txt ./
 RUN pip install uv==0.13.9 && uv pip install --only-binary :all: --compile-bytecode -r requirements.txt
 
-COPY pyproject.toml requirements.in README.md LICENSE ./
+COPY pyproject.toml requirements.in requirements-embeddings.in README.md LICENSE ./
 COPY sql ./sql
 COPY ml_pipeline ./ml_pipeline
 RUN uv pip install --no-deps .

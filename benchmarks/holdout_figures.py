@@ -20,7 +20,7 @@ from benchmarks.claims import Claim, write
 from benchmarks.holdout_answers import FOLDS, SEED, Answered, Caller, Told, at_random, in_time
 from benchmarks.labelled import labelled
 from ml_pipeline.models.evaluation import RESAMPLES
-from ml_pipeline.models.scores import Block, Numbers, detections, draws, estimate, figures
+from ml_pipeline.models.scores import Block, Flags, Numbers, detections, draws, estimate, figures
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.sentences import encoder
 from ml_pipeline.samples import casino, persuasion
@@ -192,7 +192,7 @@ def _figure(wanted: Wanted, rows: TrainingSet, told: Told) -> Estimate:
     return estimate(figures(one, answer, np.array([0.5]), drawn, (wanted.metric,))[wanted.metric])
 
 
-def slopes(truth: Numbers, answer: Numbers, weights: Numbers) -> Numbers:
+def slopes(truth: Flags, answer: Numbers, weights: Numbers) -> Numbers:
     """Return the slope of truth on the log odds of the answer under every draw (Cox 1958); 1 is calibrated."""
     z = logit(np.clip(answer, 1e-6, 1 - 1e-6))
     if np.ptp(z) == 0:
