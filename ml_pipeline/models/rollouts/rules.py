@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-SALES_PART, SENTINELS_PART, QUALITY_PART = 0.6, 0.3, 0.1
+SALES_PART, SENTINELS_PART, QUALITY_PART = 0.55, 0.35, 0.1
 """How the chance of a false stop is divided among all tests of a rollout. Sales have least to go by and get most."""
 
 
@@ -24,7 +24,7 @@ class Rules:
     ``false_stop``: that a challenger is taken back that does no harm. ``false_advance``: that a step goes on though
     sales, or the quality of the model, are worse by the margin. ``false_superiority``: that more sales are claimed of
     a challenger that makes none. ``sales_margin``: the part of the champion's sales that may be lost at most.
-    ``quality_margin``: log loss in nats. ``min_shadow``: matured conversations that both scored before the canary.
+    ``quality_margin``: log loss in nats. ``min_shadow``: conversations that both versions scored before the canary.
     """
 
     steps: tuple[Step, ...] = STEPS
@@ -34,3 +34,15 @@ class Rules:
     sales_margin: float = 0.15
     quality_margin: float = 0.01
     min_shadow: int = 500
+
+    @property
+    def sales_alpha(self) -> float:
+        return SALES_PART * self.false_stop
+
+    @property
+    def sentinels_alpha(self) -> float:
+        return SENTINELS_PART * self.false_stop
+
+    @property
+    def quality_alpha(self) -> float:
+        return QUALITY_PART * self.false_stop
