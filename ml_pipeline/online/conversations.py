@@ -11,6 +11,7 @@ from ml_pipeline.online.acquaintance import Acquaintance
 from ml_pipeline.online.context import Context
 from ml_pipeline.online.ids import conversation_uuid
 from ml_pipeline.online.plain import fields_of, mend_text
+from ml_pipeline.online.policy.routing import Route
 from ml_pipeline.online.predicting.features import FeatureRow, Heard, feature_row
 from ml_pipeline.online.predicting.shapes import Answer
 from ml_pipeline.online.redaction import redact, redact_key
@@ -66,6 +67,8 @@ class Conversation:
     """Per task, what waits for the call that tells its turn."""
     arms: dict[str, str] = field(default_factory=dict)
     """Per experiment's id, the arm that was recorded."""
+    routes: dict[tuple[str, str], Route] = field(default_factory=dict)
+    """Per task and mode, who is to answer."""
     served: dict[str, tuple[str, Answer]] = field(default_factory=dict)
     """Per task, the version that answered last and what it said."""
     recommended_actions: list[Any] = field(default_factory=list)

@@ -61,7 +61,8 @@ async def service(tmp_path, monkeypatch):
 
 
 def obey(service, *models):
-    service.started().policy.policy = Policy((1, 1), models)
+    entries = tuple(each.entry for each in models)
+    service.started().policy.policy = Policy((1, 1), models, entries=entries)
 
 
 async def ask(service, turns=1, given=GIVEN, conversation="c"):

@@ -37,26 +37,29 @@ def _arm(capture: Capture, conversation: Conversation, experiment: Experiment) -
     drawn = assign(experiment, conversation.uuid, conversation.about)
     if drawn is None:
         return None
-    if held is None and _record(capture, conversation, experiment, drawn):
+    label = (experiment.id, experiment.name, experiment.reason)
+    if held is None and record_assignment(capture, conversation, drawn, *label):
         conversation.arms[experiment.id] = drawn.arm
         capture.runtime.activity.assignments[experiment.name, drawn.arm] += 1
     return drawn.arm
 
 
-def _record(capture: Capture, conversation: Conversation, experiment: Experiment, drawn: Assignment) -> str | None:
+def record_assignment(
+    capture: Capture, conversation: Conversation, drawn: Assignment, experiment_id: str, experiment: str, reason: str
+) -> str | None:
     """Record an assignment, dated when the conversation began, so that it is the same event in every process."""
     turns = conversation.turns
     epoch, n = capture.policy.position
     data = {
-        "experiment": experiment.name,
-        "experiment_id": experiment.id,
+        "experiment": experiment,
+        "experiment_id": experiment_id,
         "arm": drawn.arm,
         "unit": drawn.unit,
         "unit_id": drawn.unit_id,
         "propensity": drawn.propensity,
-        "reason": experiment.reason,
+        "reason": reason,
         "turn": max(0, len(turns) - 1),
         "policy": {"epoch": epoch, "n": n},
     }
     at = turns[0].at if turns else capture.now
-    return capture.emit(conversation, ASSIGNMENT, data, at, (conversation.uuid, experiment.id))
+    return capture.emit(conversation, ASSIGNMENT, data, at, (conversation.uuid, experiment_id))

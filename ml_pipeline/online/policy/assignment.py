@@ -75,12 +75,17 @@ def assign(experiment: Experiment, conversation: str, about: Mapping[str, object
     """
     if not experiment.eligibility.admits(about):
         return None
-    customer = about.get("customer_key") if experiment.unit == CUSTOMER else None
-    unit, unit_id = (CUSTOMER, str(customer)) if customer else (CONVERSATION, conversation)
-    if _place(experiment.salt, "traffic", unit_id) >= experiment.traffic:
+    unit, unit_id = unit_of(about, conversation) if experiment.unit == CUSTOMER else (CONVERSATION, conversation)
+    if place(experiment.salt, "traffic", unit_id) >= experiment.traffic:
         return None
     arm, propensity = _draw(experiment, unit_id)
     return Assignment(arm.name, unit, unit_id, propensity)
+
+
+def unit_of(about: Mapping[str, object], conversation: str) -> tuple[str, str]:
+    """Return what a customer's conversations are drawn by, and its id: the customer's key, else the conversation."""
+    customer = about.get("customer_key")
+    return (CUSTOMER, str(customer)) if customer else (CONVERSATION, conversation)
 
 
 def _draw(experiment: Experiment, unit_id: str) -> tuple[Arm, float]:
@@ -92,13 +97,11 @@ def _draw(experiment: Experiment, unit_id: str) -> tuple[Arm, float]:
     weighted = [arm for arm in experiment.arms if arm.weight > 0]
     if not weighted:
         return experiment.arms[0], 1.0
-    drawn = min(
-        weighted, key=lambda arm: -math.log(_place(experiment.salt, f"arm\x1f{arm.name}", unit_id)) / arm.weight
-    )
+    drawn = min(weighted, key=lambda arm: -math.log(place(experiment.salt, f"arm\x1f{arm.name}", unit_id)) / arm.weight)
     return drawn, drawn.weight / sum(arm.weight for arm in weighted)
 
 
-def _place(salt: str, what: str, unit_id: str) -> float:
+def place(salt: str, what: str, unit_id: str) -> float:
     """Return a number in (0, 1), even and independent for each salt, purpose and unit."""
     digest = hashlib.sha256(f"{salt}\x1f{what}\x1f{unit_id}".encode()).digest()
     return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48

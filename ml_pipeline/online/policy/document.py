@@ -1,6 +1,5 @@
 """What agents obey: which versions run, and which of them answers."""
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +18,11 @@ MOST_BYTES = 4 << 20
 
 
 class ModelEntry(msgspec.Struct, frozen=True):
-    """A version that runs. ``state``: ``champion`` answers, ``canary`` its share of conversations, ``shadow`` none."""
+    """A version that runs.
+
+    ``state``: ``champion`` answers, ``canary`` and ``holdback`` their share of the conversations, ``shadow`` none.
+    ``salt``: what a share is drawn by, beside the conversation or its customer.
+    """
 
     task: str
     mode: str
@@ -27,6 +30,7 @@ class ModelEntry(msgspec.Struct, frozen=True):
     state: str
     traffic_share: float
     digest: str
+    salt: str = ""
 
 
 class Switch(msgspec.Struct, frozen=True):
@@ -62,29 +66,22 @@ class Model:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy in force in this process. ``position`` (0, 0): none was ever read, the caller answers alone."""
+    """The policy in force in this process. ``position`` (0, 0): none was ever read, the caller answers alone.
+
+    ``entries``: every version that the policy names; ``models``: those of them that run here.
+    """
 
     position: tuple[int, int] = (0, 0)
     models: tuple[Model, ...] = ()
     experiments: tuple[Experiment, ...] = ()
     switches: tuple[Switch, ...] = ()
+    entries: tuple[ModelEntry, ...] = ()
 
     def models_of(self, task: str, mode: str) -> list[Model]:
         return [model for model in self.models if (model.entry.task, model.entry.mode) == (task, mode)]
 
-    def who_answers(self, task: str, mode: str, conversation: str) -> Model | None:
-        """Return the model that answers: a canary within its share, else the champion; None where the caller does."""
-        models = self.models_of(task, mode)
-        for model in models:
-            if model.entry.state == "canary" and share_of(conversation, task) < model.entry.traffic_share:
-                return model
-        return next((model for model in models if model.entry.state == "champion"), None)
-
-
-def share_of(conversation: str, task: str) -> float:
-    """Return where a conversation falls in [0, 1): the same in every process, for each task apart."""
-    digest = hashlib.sha256(f"{task}\x1f{conversation}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    def entries_of(self, task: str, mode: str) -> list[ModelEntry]:
+        return [entry for entry in self.entries if (entry.task, entry.mode) == (task, mode)]
 
 
 def read_document(given: bytes) -> PolicyDocument:

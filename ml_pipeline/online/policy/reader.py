@@ -158,7 +158,7 @@ class PolicyReader:
             if predictor:
                 models.append(Model(entry, predictor))
         self._document = document
-        self.policy = Policy(document.position, tuple(models), document.experiments, document.switches)
+        self.policy = Policy(document.position, tuple(models), document.experiments, document.switches, document.models)
         log.info("policy.adopted epoch=%d n=%d models=%d", document.epoch, document.n, len(models))
 
     def _load(self, entry: ModelEntry, connection: Any) -> Predictor | None:

@@ -9,6 +9,8 @@ from ml_pipeline.online.capture import Capture
 from ml_pipeline.online.conversations import Reported
 from ml_pipeline.online.ids import event_id
 from ml_pipeline.online.policy.document import Model
+from ml_pipeline.online.policy.routes import likely_route, route_of
+from ml_pipeline.online.policy.routing import Route
 from ml_pipeline.online.predicting.features import REVISION, FeatureRow, feature_digest
 from ml_pipeline.online.predicting.moments import Moment
 from ml_pipeline.online.predicting.reshape import replace_answer
@@ -19,7 +21,7 @@ from ml_pipeline.vocabulary.tasks import CALLER, Task
 
 @dataclass(slots=True)
 class Served:
-    """What goes back to the caller. ``answers``: what was served per task.
+    """What goes back to the caller. ``answers``: what was served per task; ``routes``: who was to answer it.
 
     ``flags``: per task, why the model that should have answered did not.
     """
@@ -28,6 +30,7 @@ class Served:
     served_by: dict[str, str] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
 
     def serve(self, task: Task, answer: Answer, version: str, into: Mapping[str, Any] | None = None) -> None:
         """Let ``version`` answer ``task``; where that is not the caller, ``into`` his predictions."""
@@ -41,17 +44,19 @@ class _Given:
     """An answer to record. ``digest`` of its features and ``latency_ms`` where it is ours, ``raw`` where the caller's.
 
     ``replaces``: the event in which the caller reported the same answer before its turn was known.
-    ``flag``: why it stands in for the model that should have answered.
+    ``flag``: why it stands in for the model that should have answered. ``propensity``: the chance it had of being
+    served.
     """
 
     version: str
     answer: Answer
-    is_served: bool
+    is_served: bool = False
     digest: str | None = None
     latency_ms: float | None = None
     raw: Any = None
     replaces: str | None = None
     flag: str | None = None
+    propensity: float = 1.0
 
 
 class Predictions:
@@ -77,13 +82,14 @@ class Predictions:
         ours = self._predict()
         served = Served(given)
         for task in self._tasks:
-            chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
-            if chosen and (mine := ours[task.name].get(chosen.entry.version)):
-                served.serve(task, mine.answer, chosen.entry.version, self._capture.fields(served.predictions))
+            route = route_of(self._capture, self._moment.conversation, task)
+            served.routes[task.name] = route
+            if mine := self._first_of(ours[task.name], route):
+                served.serve(task, mine.answer, mine.version, self._capture.fields(served.predictions))
             elif task.name in callers:
                 served.serve(task, callers[task.name], CALLER)
-            if chosen and chosen.entry.version in self._failures:
-                served.flags[task.name] = self._failures[chosen.entry.version]
+            if route.version in self._failures:
+                served.flags[task.name] = self._failures[route.version]
             self._record_all(task, callers.get(task.name), fields, ours[task.name], served)
         self._activity.served.update(served.served_by.items())
         return served
@@ -93,9 +99,12 @@ class Predictions:
         answer = self._read(section, task, confidence)
         if answer is None:
             return self.record_failure(task, section)
-        chosen = self._policy.who_answers(task.name, task.mode, self._moment.conversation.uuid)
-        event = self._record(task, _Given(CALLER, answer, chosen is None, raw=section))
-        if event and chosen is None:
+        route = likely_route(self._capture, self._moment.conversation, task)
+        running = {model.entry.version for model in self._policy.models_of(task.name, task.mode)}
+        is_served = running.isdisjoint(route.chances)
+        chance = route.chance(CALLER, is_served=is_served)
+        event = self._record(task, _Given(CALLER, answer, is_served, raw=section, propensity=chance))
+        if event and is_served:
             self._moment.conversation.served[task.name] = (CALLER, answer)
         if event and self._moment.is_guess:
             self._moment.conversation.reported[task.name] = Reported(self._moment.turn, answer.probabilities, event)
@@ -154,6 +163,12 @@ class Predictions:
             for name, chosen in models.items()
         }
 
+    def _first_of(self, ours: dict[str, _Given], route: Route) -> _Given | None:
+        """Return the answer of who is to give it; where that fails, another's that might have: the champion's."""
+        if route.version in ours or route.version == CALLER:
+            return ours.get(route.version)
+        return next((given for version, given in ours.items() if version in route.chances), None)
+
     def _run(self, model: Model, row: FeatureRow, digest: str) -> _Given | None:
         """Return the model's answer; None, with the reason kept, where it fails or comes late."""
         version, started = model.entry.version, time.perf_counter()
@@ -165,7 +180,7 @@ class Predictions:
                 reason = "prediction_failed"
         ended = time.perf_counter()
         if answer and ended <= self._deadline:
-            return _Given(version, answer, is_served=False, digest=digest, latency_ms=(ended - started) * 1000)
+            return _Given(version, answer, digest=digest, latency_ms=(ended - started) * 1000)
         self._failures[version] = reason
         self._activity.predictor_failures += 1
         self._capture.note(reason)
@@ -179,13 +194,17 @@ class Predictions:
         ours: dict[str, _Given],
         served: Served,
     ) -> None:
-        served_by = served.served_by.get(task.name)
+        def kept(given: _Given) -> None:
+            is_served = served.served_by.get(task.name) == given.version
+            chance = served.routes[task.name].chance(given.version, is_served=is_served)
+            flag = served.flags.get(task.name) if is_served else None
+            self._record(task, replace(given, is_served=is_served, propensity=chance, flag=flag))
+
         if callers:
             raw = fields[str(find_section(fields, task))]
-            guessed, flag = self._claim(task, callers), served.flags.get(task.name)
-            self._record(task, _Given(CALLER, callers, served_by == CALLER, raw=raw, replaces=guessed, flag=flag))
-        for version, given in ours.items():
-            self._record(task, replace(given, is_served=served_by == version))
+            kept(_Given(CALLER, callers, raw=raw, replaces=self._claim(task, callers)))
+        for given in ours.values():
+            kept(given)
 
     def _record(self, task: Task, given: _Given) -> str | None:
         """Record one answer, once per (conversation, turn, task, mode, version)."""
@@ -212,6 +231,7 @@ class Predictions:
             "labels": given.answer.labels,
             "is_served": given.is_served,
             "latency_ms": given.latency_ms,
+            "propensity": given.propensity,
             "context": moment.context.recorded(),
             "tracking_id": self.tracking_id,
         }
