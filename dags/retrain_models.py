@@ -1,7 +1,7 @@
 """Train tasks on what is known by now, judge each candidate, publish the ones that are surely better.
 
-When `request_retraining` asks for it (weekly, and when a trigger fires), and by hand: the form asks for one task or all,
-a reason, from when to when conversations teach, and whether it is a dry run, which publishes nothing.
+When `request_retraining` asks for it (weekly, and when a trigger fires), and by hand: the form asks for one task or
+all, a reason, from when to when conversations teach, and whether it is a dry run, which publishes nothing.
 `collect` freezes the rows; a task then goes through `train`, `validate` and `publish` by itself, so one that fails
 holds up no other. Tasks with too few labels, or with the same rows as last time, end in `collect`.
 

@@ -31,6 +31,9 @@ WHERE approval = (
 RETURNING approval::text AS approval, kind, task, mode, version, step, headline, evidence, asked_at, answer_by,
           default_answer;
 
+-- name: shown_in(run)$
+SELECT approval::text FROM approvals WHERE shown_in = :run ORDER BY asked_at DESC LIMIT 1;
+
 -- name: show_again()!
 UPDATE approvals SET shown_in = NULL WHERE answered_at IS NULL AND shown_in IS NOT NULL;
 

@@ -15,6 +15,10 @@ PARSE_SECONDS = 2.0
 """A file takes 60 ms; Airflow parses each one every half minute, and again in every task."""
 
 
+WAITS_FOR_PEOPLE = {"ask_approval"}
+"""A run of these lasts until somebody answered: one must not hide the next."""
+
+
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
@@ -98,7 +102,7 @@ def test_every_task_may_fail_once(parsed, dag_file):
 def test_a_dag_runs_once_at_a_time_and_does_not_catch_up(parsed, dag_file):
     dag = dag_of(parsed, dag_file)
 
-    assert dag["max_active_runs"] == 1
+    assert (dag["max_active_runs"] == 1) != (dag["dag_id"] in WAITS_FOR_PEOPLE)
     assert dag["catchup"] is False
 
 

@@ -13,6 +13,9 @@ from ml_pipeline.database.named_sql import queries
 from ml_pipeline.vocabulary.approvals import ApprovalKind, ApprovalRule, rule_of
 from ml_pipeline.vocabulary.tasks import Task
 
+TIME_OUT = "time-out"
+"""Who answers where nobody did."""
+
 Row = dict[str, Any]
 
 
@@ -62,6 +65,12 @@ def take(tx: Transaction, run: str) -> Row | None:
     """Return the approval that the Airflow run ``run`` shows: its own, else the most urgent that no run shows."""
     row = queries("approvals").take(tx, run=run)
     return dict(row) if row else None
+
+
+def shown_in(tx: Transaction, run: str) -> str:
+    """Return the id of the approval that an Airflow run shows."""
+    approval: str = queries("approvals").shown_in(tx, run=run)
+    return approval
 
 
 def show_again(tx: Transaction) -> int:
