@@ -7,6 +7,7 @@ import typer
 from ml_pipeline.cli import stack
 from ml_pipeline.cli.acts import acts
 from ml_pipeline.cli.alerts import alerts
+from ml_pipeline.cli.approve import approve, decline
 from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.events import events
@@ -16,6 +17,7 @@ from ml_pipeline.cli.quality import quality
 from ml_pipeline.cli.rates import rates
 from ml_pipeline.cli.rebuild import rebuild
 from ml_pipeline.cli.replay import replay
+from ml_pipeline.cli.retraining import retraining
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
 from ml_pipeline.cli.switch import switch
@@ -26,6 +28,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 app.command()(run)
 app.command()(stack.stop)
 app.command()(stack.reset)
+app.command()(approve)
+app.command()(decline)
 app.command()(databases)
 app.command()(dashboards)
 app.command()(rates)
@@ -40,6 +44,7 @@ app.add_typer(events, name="events")
 app.add_typer(metrics, name="metrics")
 app.add_typer(outcomes, name="outcomes")
 app.add_typer(quality, name="quality")
+app.add_typer(retraining, name="retraining")
 
 
 @app.callback()
