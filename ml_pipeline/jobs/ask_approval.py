@@ -8,6 +8,8 @@ from typing import Any
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.models.approvals import store
 from ml_pipeline.models.approvals.wording import body, subject
+from ml_pipeline.models.publication import admit
+from ml_pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ def take(run_id: str | None, now: datetime | None = None, *, again: bool = False
     The keys are those of Airflow's human-in-the-loop operator. ``again``: also what runs ask that are gone. Questions
     whose time is over get their default answer first.
     """
+    _admit()
     with transaction() as tx:
         expired = store.expire(tx)
         shown_again = store.show_again(tx) if again else 0
@@ -61,5 +64,13 @@ def record(run_id: str | None, answers: Iterable[Mapping[str, Any]]) -> dict[str
             actor=(person.get("name") or person["id"]) if person else store.TIME_OUT,
             because=because or "answered in Airflow" if person else "nobody answered in time",
         )
+    _admit()
     log.info("approvals.answered approval=%s status=%s granted=%s", approval, told["status"], told["is_granted"])
     return {"status": told["status"], "actor": str(told["actor"]), "is_granted": str(told["is_granted"])}
+
+
+def _admit() -> None:
+    """Let in, or reject, the candidates that somebody has answered about, be it on the command line."""
+    settings = load_settings()
+    with transaction() as tx:
+        admit(tx, settings.tasks, settings.approvals)

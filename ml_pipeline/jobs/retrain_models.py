@@ -146,7 +146,8 @@ def publish(ticket: Ticket) -> dict[str, str]:
     version = registry.register(ticket["run_id"], task, evidence, card(task, evidence))
     bundle = _proven(registry, ticket, version) if verdict is GateVerdict.PROMOTE else None
     with transaction() as tx:
-        settled = settle(tx, task, Decided(verdict, evidence["reason"], evidence, version.name), bundle)
+        decided = Decided(verdict, evidence["reason"], evidence, version.name)
+        settled = settle(tx, task, decided, bundle, load_settings().approvals)
         outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
         requests.close(tx, ticket["retraining"], outcome)
     _mirror(registry, {version: settled.verdict})

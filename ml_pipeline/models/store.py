@@ -241,6 +241,15 @@ def reject(tx: Transaction, task: Task, version: str, decision: str) -> None:
     _enter(tx, task, version, decision, state="rejected", traffic_share=0.0, digest=None)
 
 
+def keep_candidate(tx: Transaction, task: Task, version: str, decision: str, bundle: tuple[str, bytes]) -> None:
+    """Let ``version`` wait with its bundle (digest, content) until a person let it in."""
+    digest, content = bundle
+    queries("models").save_bundle(
+        tx, task=task.name, mode=task.mode, digest=digest, version=version, content=content
+    )
+    _enter(tx, task, version, decision, state="candidate", traffic_share=0.0, digest=digest)
+
+
 def promote(tx: Transaction, task: Task, version: str, decision: str, bundle: tuple[str, bytes]) -> None:
     """Make ``version`` champion with its bundle (digest, content), retire who was, and publish the policy."""
     digest, content = bundle

@@ -71,7 +71,7 @@ def test_what_cannot_be_asked_for_is_refused(emptied_database, words, message):
     result = CliRunner().invoke(app, ["retraining", *words])
 
     assert message in str(result.exception)
-    assert rows(emptied_database, "SELECT FROM retraining_requests") == []
+    assert rows(emptied_database, "SELECT 1 FROM retraining_requests") == []
 
 
 def test_a_person_grants_what_waits(emptied_database):

@@ -89,3 +89,16 @@ def answer(tx: Transaction, approval: str, *, is_granted: bool, actor: str, beca
 def expire(tx: Transaction) -> int:
     """Let the default hold where the time is over; return of how many."""
     return int(queries("approvals").expire(tx))
+
+
+def candidates(tx: Transaction) -> list[Row]:
+    """Return what passed its gate and waits for a person: task, mode, version, decision, bundle, reason, evidence."""
+    found = [dict(row) for row in queries("approvals").candidates(tx)]
+    return [row | {"bundle": (row.pop("digest"), bytes(row.pop("content")))} for row in found]
+
+
+def end_candidates(tx: Transaction, task: Task, *, becomes: str | None, actor: str, because: str) -> None:
+    """Let no version of the task wait any longer, and no question about one of them."""
+    of = {"task": task.name, "mode": task.mode}
+    for row in queries("approvals").end_candidates(tx, **of, becomes=becomes):
+        queries("approvals").withdraw(tx, **of, version=row["version"], actor=actor, because=because)
