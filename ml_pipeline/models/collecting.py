@@ -41,7 +41,7 @@ def specify(tx: Transaction, task: Task, terms: Terms, within: Interval | None =
     serving = store.champion(tx, task)
     learnt_until = serving.trained_until if serving and serving.trained_until else chosen
     return Specification(
-        task, started, chosen, known_until, trusted, terms, REVISION, git_revision()
+        task, started, max(chosen, learnt_until), known_until, trusted, terms, REVISION, git_revision()
     )
 
 
