@@ -74,9 +74,9 @@ def call(number: int, customer: str | None = None) -> list[Event]:
 
 def specification(task: Task, **changes: Any) -> Specification:
     terms = replace(TERMS, window=Window(1.0, is_from_start=task.scope == "conversation"))
-    always = Interval(after(days=-2), after(days=20))
+    readable = Interval(after(days=-2), KNOWN_UNTIL)
     started = Interval(after(days=-1), after(hours=CALLS * HOURS_APART))
-    made = Specification(task, started, CUT_OFF, KNOWN_UNTIL, (always,), terms, REVISION, "a revision")
+    made = Specification(task, started, CUT_OFF, KNOWN_UNTIL, (readable,), terms, REVISION, "a revision")
     return replace(made, **changes)
 
 
@@ -133,9 +133,10 @@ def test_nothing_learnt_after_the_cut_off_reaches_a_row_that_teaches(database, t
 def test_what_a_later_prediction_of_a_turn_saw_is_not_what_the_turn_knew(database):
     learn(database, call(0))
     before = read(specification(NEEDS)).rows
-    late = {"context": {"phase": "LATER"}, "feature_revision": REVISION}
+    late = {"version": "other/1", "context": {"phase": "LATER"}, "at": after(hours=1)}
 
-    learn(database, [prediction("call 0", 3, version="other/1", feature_digest="0" * 16, at=after(hours=1), **late)])
+    features = {"feature_revision": REVISION, "feature_digest": "0" * 16}
+    learn(database, [prediction("call 0", 3, **late, **features), prediction("call 0", 5, **late)])
     rows = read(specification(NEEDS))
 
     assert rows.rows["feature_digest"].tolist() == before["feature_digest"].drop(1).tolist()
