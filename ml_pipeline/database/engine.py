@@ -38,9 +38,9 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     """Open a transaction as the jobs role, rows as dicts; commit at the end, roll back on any error.
 
     Raises:
-        DatabaseError: if Postgres cannot be reached.
+        DatabaseError: if Postgres cannot be reached, or cut the connection: nothing of the transaction is kept then.
     """
-    from psycopg2 import OperationalError
+    from psycopg2 import InterfaceError, OperationalError
     from psycopg2.extras import RealDictCursor
     from sqlalchemy.exc import DBAPIError
 
@@ -55,11 +55,16 @@ def transaction(dsn: str | None = None) -> Iterator[Transaction]:
     try:
         yield tx
         pooled.commit()
-    except BaseException:  # Ctrl-C too must not leave half a transaction in the pool
-        if tx.closed:  # Postgres cut it: that is the error to tell, not that it cannot be rolled back
-            pooled.invalidate()
-        else:
+    except BaseException as error:  # Ctrl-C too must not leave half a transaction in the pool
+        if not tx.closed:
             pooled.rollback()
+            raise
+        pooled.invalidate()
+        if isinstance(error, OperationalError | InterfaceError):
+            reason = " ".join(str(error).split())
+            raise DatabaseError(
+                f"Postgres ended the connection: {reason}; nothing is half done, run this again"
+            ) from error
         raise
     finally:
         pooled.close()

@@ -234,8 +234,9 @@ class Registry:
                 warnings.filterwarnings("ignore", message="Hint: Inferred schema contains integer")
                 yield mlflow
         except (MlflowException, OSError) as error:
+            reason = " ".join(str(error).split())[:300]
             raise RegistryError(
-                f"MLflow at {self.uri} did not {what}: {str(error)[:300]}; see that it runs, then run this again"
+                f"MLflow at {self.uri} did not {what}: {reason}; see that it runs, then run this again"
             ) from error
 
 
