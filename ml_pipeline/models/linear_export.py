@@ -31,7 +31,7 @@ def blocks(model: Pipeline) -> list[Block]:
 
 def _block(step: Any, column: Any) -> Block:
     if isinstance(step, TfidfVectorizer):
-        return TfidfBlock(column, step.analyzer, step.ngram_range, step.sublinear_tf)
+        return TfidfBlock(column, step.analyzer, step.ngram_range, step.sublinear_tf, step.norm is not None)
     if isinstance(step, OneHotEncoder):
         return OneHotBlock(column[0], [str(name) for name in step.categories_[0]])
     if isinstance(step, StandardScaler):

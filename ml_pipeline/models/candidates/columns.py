@@ -18,7 +18,14 @@ MAX_TERMS = 20_000
 Columns = Sequence[tuple[str, Any, str | list[str]]]
 """As scikit-learn's ColumnTransformer takes them: name, step, what it reads; a text step reads one column by name."""
 
-WEIGHTS = {"previous_words": 0.5, "history_words": 0.3, "counts": 0.1, "current_sentence": 2.0}
+WEIGHTS = {
+    "previous_words": 0.5,
+    "history_words": 0.3,
+    "dialogue_pairs": 0.5,
+    "dialogue_evidence": 1 / 24,
+    "counts": 0.1,
+    "current_sentence": 2.0,
+}
 """What a linear model pays for leaning on columns, beside 1 for the words of the turn: a penalty is one for all, and at
 equal weight what stands around a turn drowned what it says (docs/decisions/0024)."""
 
@@ -40,15 +47,21 @@ def word_columns(task: Task) -> Columns:
 
     Where the label is in the wording of the turn, pieces of words help in any language, and what the customer said
     before counts little. What comes later, or how a conversation ends, hangs on all that was said and not on pieces,
-    which cost most of the time.
+    which cost most of the time; where one truth holds for a conversation, what was said adds up besides (at length 1 a
+    long dialogue would be as unsure as a short one).
     """
     if _is_in_the_wording(task):
         texts = [
             ("current_pieces", _terms("char_wb", (2, 5)), "current"),
             ("history_words", _terms("word", (1, 1)), "history"),
         ]
+    elif task.scope == "turn":
+        texts = [("dialogue_words", _terms("word", (1, 1)), "history")]
     else:
-        texts = [("dialogue_words", _terms("word", (1, 1 if task.scope == "turn" else 2)), "history")]
+        texts = [
+            ("dialogue_pairs", _terms("word", (1, 2)), "history"),
+            ("dialogue_evidence", _terms("word", (1, 1), norm=None), "history"),
+        ]
     return [
         ("current_words", _terms("word", (1, 2)), "current"),
         *texts,
@@ -67,10 +80,11 @@ def number_columns() -> Columns:
     return [("numbers", StandardScaler(), list(NUMBER_COLUMNS))]
 
 
-def _terms(analyzer: str, ngram_range: tuple[int, int]) -> TextTerms:
+def _terms(analyzer: str, ngram_range: tuple[int, int], norm: str | None = "l2") -> TextTerms:
     return TextTerms(
         analyzer=analyzer,
         ngram_range=ngram_range,
+        norm=norm,
         sublinear_tf=True,
         min_df=MIN_ROWS_OF_A_TERM,
         max_features=MAX_TERMS,

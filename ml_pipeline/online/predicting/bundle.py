@@ -18,15 +18,16 @@ from ml_pipeline.online.predicting.features import FeatureRow
 
 
 class TfidfBlock(msgspec.Struct, frozen=True, tag="tfidf"):
-    """scikit-learn's TfidfVectorizer with l2 norm on the known words of one text column, lower case.
+    """scikit-learn's TfidfVectorizer on the known words of one text column, lower case; terms come in parts.
 
-    Its terms come in parts.
+    Its rows have length 1, or, where not ``is_normed``, grow with what was said.
     """
 
     column: str
     analyzer: Literal["word", "char_wb"]
     ngram_range: tuple[int, int]
     sublinear_tf: bool
+    is_normed: bool = True
 
 
 class OneHotBlock(msgspec.Struct, frozen=True, tag="onehot"):

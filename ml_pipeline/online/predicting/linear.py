@@ -68,6 +68,7 @@ class _TextBlock:
         self._column = block.column
         self._known = known
         self._low, self._high = block.ngram_range
+        self._is_normed = block.is_normed
         self._frequency = _sublinear if block.sublinear_tf else float
         self._places: dict[str, int] = {}
         self._squares = array("d", [0.0])  # of the idf; the first place is nothing's
@@ -97,7 +98,9 @@ class _TextBlock:
             added: float = sum(once(figures)) + sum(map(mul, factors, more(figures)))
             return added
 
-        norm = math.sqrt(total(self._squares, list(map(mul, frequencies, frequencies))))
+        norm = 1.0
+        if self._is_normed:
+            norm = math.sqrt(total(self._squares, list(map(mul, frequencies, frequencies))))
         return [total(figures, frequencies) / norm for figures in self._weights] if norm else None
 
     def _word_terms(self, text: str) -> Iterator[int]:
