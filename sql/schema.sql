@@ -332,6 +332,7 @@ CREATE TABLE predictions (
     feature_digest   text,
     context          jsonb            NOT NULL DEFAULT '{}',
     event_id         uuid             NOT NULL,
+    propensity       double precision,  -- the chance this version had of answering the conversation; null: not told
     PRIMARY KEY (conversation_id, turn, task, mode, version, at)
 ) PARTITION BY RANGE (at);
 CREATE INDEX predictions_at ON predictions USING brin (at) WITH (pages_per_range = 16, autosummarize = on);
@@ -1170,14 +1171,15 @@ CREATE TABLE act_taggers (
     made_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- One row per state a version was in; until is null while it holds. The truth of who is champion.
+-- One row per state a version was in, each step of a canary a row of its own; until is null while it holds. The truth of
+-- who is champion.
 CREATE TABLE model_rollouts (
     rollout       bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     task          text             NOT NULL,
     mode          text             NOT NULL,
     version       text             NOT NULL,
     state         text             NOT NULL
-        CHECK (state IN ('candidate', 'shadow', 'canary', 'champion', 'retired', 'rejected', 'rolled_back')),
+        CHECK (state IN ('candidate', 'shadow', 'canary', 'champion', 'holdback', 'retired', 'rejected', 'rolled_back')),
     traffic_share double precision NOT NULL DEFAULT 0 CHECK (traffic_share BETWEEN 0 AND 1),
     digest        text             REFERENCES model_bundles,
     decision      uuid             NOT NULL REFERENCES decisions,
@@ -1186,6 +1188,12 @@ CREATE TABLE model_rollouts (
 );
 CREATE UNIQUE INDEX model_rollouts_one_champion ON model_rollouts (task, mode)
 WHERE state = 'champion' AND until IS NULL;
+CREATE UNIQUE INDEX model_rollouts_one_challenger ON model_rollouts (task, mode)
+WHERE state IN ('shadow', 'canary') AND until IS NULL;
+CREATE UNIQUE INDEX model_rollouts_one_holdback ON model_rollouts (task, mode)
+WHERE state = 'holdback' AND until IS NULL;
+CREATE UNIQUE INDEX model_rollouts_one_candidate ON model_rollouts (task, mode)
+WHERE state = 'candidate' AND until IS NULL;
 CREATE UNIQUE INDEX model_rollouts_one_state ON model_rollouts (task, mode, version) WHERE until IS NULL;
 
 -- What was is not rewritten: a row is closed once.
@@ -1274,9 +1282,14 @@ LANGUAGE sql STABLE AS $$
     WITH off AS (
         SELECT name, subject, set_at FROM current_kill_switches WHERE is_on
     ), model AS (
-        SELECT task, mode, version, state, traffic_share, digest
+        -- A challenger and, once it is champion, who is held back against it are drawn by one salt: its name.
+        SELECT task, mode, version, state, traffic_share, digest,
+               CASE WHEN state = 'holdback' THEN (
+                        SELECT version FROM model_rollouts AS c
+                        WHERE c.task = m.task AND c.mode = m.mode AND c.state = 'champion' AND c.until IS NULL)
+                    ELSE version END AS salt
         FROM model_rollouts AS m
-        WHERE until IS NULL AND state IN ('shadow', 'canary', 'champion') AND digest IS NOT NULL
+        WHERE until IS NULL AND state IN ('shadow', 'canary', 'champion', 'holdback') AND digest IS NOT NULL
           AND NOT EXISTS (
               SELECT
               FROM off
@@ -1752,7 +1765,7 @@ SELECT task, mode, version, state, traffic_share, since, until FROM model_rollou
 CREATE VIEW facade_decisions AS
 SELECT decision, decided_at, kind, task, mode, version, verdict, reason, actor
 FROM decisions
-WHERE kind IN ('gate', 'rollback');
+WHERE kind IN ('gate', 'rollout', 'rollback');
 
 CREATE VIEW facade_requests AS
 SELECT request, task, mode, reason, priority, state, requested_at FROM retraining_requests;

@@ -285,6 +285,8 @@ WITH told AS (
                 THEN (data ->> 'feature_revision')::integer END AS feature_revision,
            data ->> 'feature_digest' AS feature_digest,
            CASE jsonb_typeof(data -> 'context') WHEN 'object' THEN data -> 'context' ELSE '{}' END AS context,
+           CASE WHEN jsonb_typeof(data -> 'propensity') = 'number'
+                THEN least(greatest((data ->> 'propensity')::numeric, 0), 1)::double precision END AS propensity,
            id AS event_id
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'prediction'
@@ -321,15 +323,16 @@ WITH told AS (
     RETURNING known.conversation_id, known.at
 ), made AS (
     INSERT INTO predictions AS known (conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
-                                      latency_ms, feature_revision, feature_digest, context, event_id)
+                                      latency_ms, feature_revision, feature_digest, context, propensity, event_id)
     SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
-           latency_ms, feature_revision, feature_digest, context, event_id
+           latency_ms, feature_revision, feature_digest, context, propensity, event_id
     FROM said
     WHERE event_id NOT IN (SELECT told_by FROM elsewhere WHERE event_id <= told_by)
     ON CONFLICT (at, conversation_id, turn, task, mode, version) DO UPDATE
     SET probabilities = excluded.probabilities, labels = excluded.labels, is_served = excluded.is_served,
         latency_ms = excluded.latency_ms, feature_revision = excluded.feature_revision,
-        feature_digest = excluded.feature_digest, context = excluded.context, event_id = excluded.event_id
+        feature_digest = excluded.feature_digest, context = excluded.context, propensity = excluded.propensity,
+        event_id = excluded.event_id
     WHERE excluded.event_id < known.event_id
     RETURNING conversation_id, at
 )

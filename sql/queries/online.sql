@@ -105,9 +105,9 @@ LIMIT :most;
 -- Who runs now, champions first.
 SELECT task, mode, version, state, traffic_share, since
 FROM facade_rollouts
-WHERE until IS NULL AND state IN ('champion', 'canary', 'shadow')
+WHERE until IS NULL AND state IN ('champion', 'canary', 'holdback', 'shadow')
   AND (:tasks::text[] IS NULL OR task = ANY (:tasks::text[]))
-ORDER BY task, mode, array_position(ARRAY['champion', 'canary', 'shadow'], state), version
+ORDER BY task, mode, array_position(ARRAY['champion', 'canary', 'holdback', 'shadow'], state), version
 LIMIT :most;
 
 -- name: experiments(experiment, most)
@@ -189,9 +189,10 @@ ORDER BY id DESC
 LIMIT 1;
 
 -- name: conversation_arms(conversation_id, most)
+-- Of experiments: which version a rollout drew is in served_by.
 SELECT experiment, arm
 FROM facade_assignments
-WHERE conversation_id = :conversation_id::uuid
+WHERE conversation_id = :conversation_id::uuid AND NOT starts_with(experiment, 'rollout ')
 ORDER BY experiment
 LIMIT :most;
 

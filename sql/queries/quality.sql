@@ -129,7 +129,7 @@ WHERE date_trunc('hour', l.at, 'UTC') IN (SELECT hour FROM quality_verdicts WHER
 -- name: judged_assignments(hours)
 SELECT date_trunc('hour', a.at, 'UTC') AS hour, a.event_id, a.conversation_id, length(a.arm) AS characters, a.unit,
        a.propensity, a.reason, extract(epoch FROM a.at - now()) / 3600 AS hours_ahead,
-       c.conversation_id IS NOT NULL AS has_conversation, e.id IS NOT NULL AS has_experiment
+       c.conversation_id IS NOT NULL AS has_conversation, e.id IS NOT NULL OR a.arm IN (SELECT version FROM model_rollouts) AS has_experiment
 FROM (SELECT min(hour) AS low, max(hour) + interval '1 hour' AS high
       FROM unnest(:hours::timestamptz[]) AS hour
       GROUP BY date_trunc('day', hour, 'UTC')) AS day
