@@ -1200,7 +1200,8 @@ CREATE UNIQUE INDEX model_rollouts_one_state ON model_rollouts (task, mode, vers
 CREATE FUNCTION refuse_rewriting() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% keeps what was: a row is closed once and never changed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '% keeps what was: a row is closed once and never changed', TG_TABLE_NAME
+        USING ERRCODE = 'integrity_constraint_violation';
 END $$;
 CREATE TRIGGER model_rollouts_are_kept BEFORE UPDATE ON model_rollouts
 FOR EACH ROW WHEN (OLD.until IS NOT NULL) EXECUTE FUNCTION refuse_rewriting();

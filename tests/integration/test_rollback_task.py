@@ -2,6 +2,7 @@
 
 import json
 import threading
+from typing import Any
 
 import psycopg2
 import pytest
@@ -32,6 +33,10 @@ def roll_back(database, to_version=None, *, dsn=None, task="objection"):
     return execute(
         database, "SELECT rollback_task(%s, 'anticipate', %s, 'it fails', 'tester')", task, to_version, dsn=dsn
     )
+
+
+def lift(database, version: str) -> dict[str, Any]:
+    return dict(execute(database, "SELECT lift_bar(%s, 'mended', 'tester')", version, dsn=database.jobs_dsn))
 
 
 def now(database) -> dict[str, str]:
@@ -69,7 +74,12 @@ def test_a_rollback_is_a_decision_with_who_and_why(database):
     (decision,) = rows(database, "SELECT * FROM decisions WHERE kind = 'rollback'")
     assert (str(decision["decision"]), decision["version"]) == (done["decision_id"], SECOND)
     assert (decision["reason"], decision["actor"], decision["verdict"]) == ("it fails", "tester", "ROLLBACK")
-    assert decision["evidence"] == {"from": SECOND, "to": FIRST, "trained_until": None}
+    assert decision["evidence"] == {
+        "from": SECOND,
+        "to": FIRST,
+        "left": [{"version": SECOND, "state": "champion", "traffic_share": 1, "becomes": "rolled_back"}],
+        "trained_until": None,
+    }
     assert execute(database, "SELECT n FROM policy") == done["policy_n"]
 
 
@@ -144,14 +154,168 @@ def test_a_named_version_serves_if_it_ever_was_champion(database, to_version, st
     assert (done["reason"] == "it fails") == (status == "rolled_back")
 
 
-def test_a_version_that_was_rolled_back_serves_again_when_it_is_named(database):
+def test_a_barred_version_is_refused_until_a_person_lifts_the_bar(database):
     promote(database, FIRST, SECOND)
     roll_back(database)
 
+    refused = roll_back(database, SECOND)
+    lifted = lift(database, SECOND)
     done = roll_back(database, SECOND)
 
+    assert refused["status"] == "refused"
+    assert "objection.anticipate/2 is barred since" in refused["reason"]
+    assert refused["reason"].endswith("UTC (tester: it fails); lift the bar first")
+    assert (lifted["status"], lifted["reason"]) == ("lifted", "mended")
     assert (done["from_version"], done["to_version"]) == (FIRST, SECOND)
     assert now(database) == {SECOND: "champion", FIRST: "rolled_back"}
+
+
+def test_a_lifted_bar_is_a_decision_and_lets_the_version_rest(database):
+    promote(database, FIRST, SECOND)
+    roll_back(database)
+
+    lifted = lift(database, SECOND)
+    again = lift(database, SECOND)
+
+    (decision,) = rows(database, "SELECT * FROM decisions WHERE kind = 'bar'")
+    assert str(decision["decision"]) == lifted["decision_id"]
+    assert (decision["version"], decision["verdict"]) == (SECOND, "LIFTED")
+    assert (decision["reason"], decision["actor"]) == ("mended", "tester")
+    assert again["status"] == "unchanged"
+    assert now(database) == {SECOND: "retired", FIRST: "champion"}
+
+
+@pytest.mark.parametrize(
+    ("version", "because", "reason"),
+    [("weather/1", "mended", "no version is called weather/1"), (SECOND, " ", "say who and why")],
+)
+def test_a_bar_is_lifted_by_its_name_and_with_a_reason(database, version, because, reason):
+    promote(database, FIRST, SECOND)
+    roll_back(database)
+
+    done = execute(database, "SELECT lift_bar(%s, %s, 'tester')", version, because)
+
+    assert (done["status"], done["reason"]) == ("refused", reason)
+    assert now(database)[SECOND] == "rolled_back"
+
+
+@pytest.mark.parametrize("state", ["shadow", "canary"])
+def test_a_challenger_that_runs_is_taken_out_first_and_the_champion_stays(database, state):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), state, 0.05))
+
+    done = roll_back(database)
+
+    assert (done["status"], done["from_version"], done["to_version"]) == ("rolled_back", THIRD, SECOND)
+    assert told(database) == [(SECOND, "champion")]
+    assert now(database) == {SECOND: "champion", THIRD: "rolled_back"}
+
+
+def test_many_that_see_a_challenger_fail_at_once_leave_the_champion_alone(database):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), "canary", 0.05))
+
+    answers = [roll_back(database) for _ in range(4)]
+
+    assert [answer["status"] for answer in answers] == ["rolled_back"] + ["unchanged"] * 3
+    assert "tester took objection.anticipate/3 out 0 seconds ago, objection.anticipate/2 serves" in answers[1]["reason"]
+    assert told(database) == [(SECOND, "champion")]
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(590, "unchanged"), (610, "rolled_back")])
+def test_ten_minutes_after_its_challenger_a_champion_goes_without_a_name_for_who_follows(database, seconds, status):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), "canary", 0.05))
+    execute(database, "UPDATE model_rollouts SET since = since - interval '1 day' WHERE until IS NULL")
+    roll_back(database)
+    execute(database, "UPDATE decisions SET decided_at = decided_at - %s * interval '1 second'", seconds)
+
+    done = roll_back(database)
+
+    assert (done["status"], done["to_version"]) == (status, FIRST if status == "rolled_back" else SECOND)
+
+
+def test_a_promotion_after_a_challenger_was_taken_out_can_be_undone_at_once(database):
+    promote(database, FIRST)
+    publish(database, (bundle(FIRST), "champion", 1), (bundle(THIRD), "canary", 0.05))
+    roll_back(database)
+    _promote_as_a_retraining_does(database, SECOND)
+
+    done = roll_back(database)
+
+    assert (done["from_version"], done["to_version"]) == (SECOND, FIRST)
+
+
+def test_naming_the_champion_takes_the_challenger_out_and_naming_it_again_changes_nothing(database):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), "canary", 0.05))
+
+    done, again = roll_back(database, SECOND), roll_back(database, SECOND)
+
+    assert (done["status"], done["from_version"], done["to_version"]) == ("rolled_back", THIRD, SECOND)
+    assert (again["status"], again["reason"]) == ("unchanged", "it serves already")
+    assert now(database) == {SECOND: "champion", THIRD: "rolled_back"}
+
+
+@pytest.mark.parametrize("to_version", [FIRST, "caller"])
+def test_a_named_version_ends_the_challenger_without_barring_it(database, to_version):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), "shadow", 0))
+
+    done = roll_back(database, to_version)
+
+    assert (done["from_version"], done["to_version"]) == (SECOND, to_version)
+    assert now(database) == {SECOND: "rolled_back", THIRD: "retired"} | (
+        {FIRST: "champion"} if to_version == FIRST else {}
+    )
+    assert told(database) == ([(FIRST, "champion")] if to_version == FIRST else [])
+
+
+def test_a_challenger_cannot_be_named_as_who_shall_serve(database):
+    publish(database, (bundle(FIRST), "champion", 1), (bundle(SECOND), "canary", 0.05))
+
+    done = roll_back(database, SECOND)
+
+    assert (done["status"], done["reason"].startswith(f"{SECOND} was never champion")) == ("refused", True)
+    assert now(database) == {FIRST: "champion", SECOND: "canary"}
+
+
+def test_the_holdback_serves_again_when_the_promotion_over_it_is_undone(database):
+    promote(database, FIRST, SECOND)
+    publish(database, (bundle(THIRD), "champion", 1), (bundle(SECOND), "holdback", 0.1))
+
+    done = roll_back(database)
+
+    assert (done["from_version"], done["to_version"]) == (THIRD, SECOND)
+    assert now(database) == {SECOND: "champion", THIRD: "rolled_back"}
+    assert told(database) == [(SECOND, "champion")]
+
+
+def test_a_holdback_retires_when_an_older_version_is_named(database):
+    promote(database, FIRST, SECOND)
+    publish(database, (bundle(THIRD), "champion", 1), (bundle(SECOND), "holdback", 0.1))
+
+    roll_back(database, FIRST)
+
+    assert now(database) == {FIRST: "champion", SECOND: "retired", THIRD: "rolled_back"}
+
+
+def test_a_challenger_beside_a_holdback_is_taken_out_alone(database):
+    promote(database, FIRST)
+    publish(database, (bundle(SECOND), "champion", 1), (bundle(FIRST), "holdback", 0.1), (bundle(THIRD), "shadow", 0))
+
+    roll_back(database)
+
+    assert now(database) == {FIRST: "holdback", SECOND: "champion", THIRD: "rolled_back"}
+
+
+def test_a_rollback_needs_who_and_why(database):
+    promote(database, FIRST)
+
+    done = execute(database, "SELECT rollback_task('objection', 'anticipate', NULL, ' ', 'tester')")
+
+    assert (done["status"], done["reason"]) == ("refused", "say who and why")
+    assert told(database) == [(FIRST, "champion")]
 
 
 def test_a_version_that_was_never_champion_is_refused(database):
