@@ -11,8 +11,9 @@ import pytest
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import BundleError, RegistryError, TrainingError
 from ml_pipeline.jobs import retrain_models as job
-from ml_pipeline.models import store
+from ml_pipeline.models import collecting, store
 from ml_pipeline.models.registry import Registry
+from ml_pipeline.models.specification import read_specification
 from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, decode, encode
 from ml_pipeline.online.predicting.features import feature_row
 from ml_pipeline.online.predicting.predictor import Predictor
@@ -57,7 +58,7 @@ def test_what_is_published_is_what_the_agent_can_run(database, champion):
     assert answer["price"] > 0.5 > answer["trust"]
 
 
-def test_mlflow_holds_the_evidence_and_no_pickle(champion):
+def test_mlflow_holds_the_evidence_the_specification_and_no_pickle(database, champion):
     mlflow = client()
 
     version = mlflow.get_model_version_by_alias(TASK, "champion")
@@ -73,7 +74,14 @@ def test_mlflow_holds_the_evidence_and_no_pickle(champion):
         "calibration.png",
         "precision_recall.png",
     }
-    assert run.inputs.dataset_inputs[0].dataset.digest == run.data.tags["dataset_digest"][:32]
+    (logged,) = run.inputs.dataset_inputs
+    assert logged.dataset.digest == run.data.tags["dataset_digest"][:32]
+    (decision,) = rows(database, "SELECT evidence FROM decisions")
+    dataset, tags = decision["evidence"]["dataset"], {tag.key: tag.value for tag in logged.tags}
+    assert tags["specification_digest"] == dataset["specification_digest"]
+    assert tags["cut_off"] == dataset["specification"]["cut_off"]
+    with transaction() as tx:
+        assert collecting.read(tx, read_specification(dataset["specification"])).digest == dataset["digest"]
     assert run.data.metrics["macro_ap_low"] <= run.data.metrics["macro_ap"] <= run.data.metrics["macro_ap_high"]
     assert "random_split_macro_ap" in run.data.metrics
     model = Path(
