@@ -22,7 +22,7 @@ from ml_pipeline.models.triggers.standing import (
 )
 from ml_pipeline.models.triggers.triggerbook import read_triggers, shipped_documents
 from ml_pipeline.vocabulary.estimate import Estimate
-from ml_pipeline.vocabulary.tasks import NEEDS, OBJECTION
+from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)  # a Wednesday
 LIMITS = Limits(per_week=3, gates=26, gates_within=timedelta(days=182))
@@ -129,8 +129,13 @@ def test_a_drop_within_what_the_intervals_allow_is_none():
     assert "calibration_off" not in judged(wide).reason
 
 
-def test_a_sure_but_small_drop_is_below_the_floor():
-    assert "worse_than_at_gate" not in judged(replace(OLD, measured=measures(macro_ap=figure(0.585, 0.001)))).reason
+@pytest.mark.parametrize(("now", "fires"), [(0.585, False), (0.575, True)])
+def test_a_sure_but_small_drop_is_below_the_floor(now, fires):
+    exact = replace(SERVING, figures=GATE | {"macro_ap": figure(0.6, 0.001)})
+
+    decided = judged(replace(OLD, champion=exact, measured=measures(macro_ap=figure(now, 0.001))))
+
+    assert ("worse_than_at_gate" in decided.reason) == fires
 
 
 def test_a_change_for_the_better_asks_for_nothing():
@@ -152,6 +157,12 @@ def test_what_was_asked_for_already_is_not_asked_for_again(waiting):
     decided = judged(replace(OLD, waiting=(request,)))
 
     assert decided == Decision(TriggerVerdict.WAITING, "ana asked at 2026-03-04 10:00 UTC: drift")
+
+
+def test_an_accepted_request_fires_nothing_by_itself():
+    accepted = Waiting("p", "person", "ana", "drift", ago(hours=2), is_accepted=True)
+
+    assert judged(replace(CALM, waiting=(accepted,))).verdict == TriggerVerdict.QUIET
 
 
 def test_after_a_gate_a_trigger_cools_down():
@@ -303,6 +314,19 @@ def test_probabilities_that_became_too_bold_set_off_the_calibration_trigger():
     decided = judged(replace(OLD, champion=replace(SERVING, figures=then.figures), measured=now))
 
     assert "calibration_off: " in decided.reason
+
+
+def test_where_one_truth_holds_for_a_conversation_it_counts_once_however_long_it_talked():
+    def said(number: int, turns: int, probability: float) -> list[dict[str, Any]]:
+        row = {"label": "sold", "probability": probability, "is_true": number % 2 == 0}
+        return [row | {"conversation_id": str(number), "turn": turn} for turn in range(turns)]
+
+    short = measured(CONVERSION, [row for number in range(20) for row in said(number, 1, 0.5 + number / 100)])
+    long = measured(CONVERSION, [row for number in range(20) for row in said(number, 1 + number, 0.5 + number / 100)])
+
+    assert short is not None
+    assert long is not None
+    assert long.figures["log_loss"].value == pytest.approx(short.figures["log_loss"].value)
 
 
 def test_of_one_class_only_there_is_no_slope_and_nothing_fails():
