@@ -12,7 +12,7 @@ from ml_pipeline.online.policy.document import MOST_BYTES, read_document
 from tests.integration.events import rows
 from tests.integration.policy import EVEN, bundle, document, execute, experiment, kill, publish
 
-CHAMPION, CANARY, SHADOW = "objection.anticipate/1", "objection.anticipate/2", "objection.anticipate/3"
+CHAMPION, CANARY, HELD_BACK = "objection.anticipate/1", "objection.anticipate/2", "objection.anticipate/3"
 
 
 def versions(database) -> set[str]:
@@ -24,7 +24,7 @@ def put_three_in_force(database) -> None:
         database,
         (bundle(CHAMPION), "champion", 0),
         (bundle(CANARY), "canary", 0.25),
-        (bundle(SHADOW), "shadow", 0),
+        (bundle(HELD_BACK), "holdback", 0.05),
         (bundle("needs.anticipate/1", task="needs"), "canary", 0.5),
     )
 
@@ -36,7 +36,7 @@ def put_three_in_force(database) -> None:
         ("challengers", "objection", {CHAMPION, "needs.anticipate/1"}),
         ("predictor", "", set()),
         ("predictor", "objection", {"needs.anticipate/1"}),
-        ("experiments", "", {CHAMPION, CANARY, SHADOW, "needs.anticipate/1"}),
+        ("experiments", "", {CHAMPION, CANARY, HELD_BACK, "needs.anticipate/1"}),
     ],
 )
 def test_what_is_switched_off_is_not_in_the_policy(database, name, subject, left):

@@ -60,7 +60,7 @@ class _Given:
 
 
 class Predictions:
-    """One call's answers for ``tasks`` under its policy; ours only while the call's ``budget_ms`` lasts."""
+    """One call's answers for ``tasks`` under its policy; ours only while the setting ``predict_budget_ms`` lasts."""
 
     def __init__(self, capture: Capture, moment: Moment, tasks: tuple[Task, ...]) -> None:
         self._capture = capture
@@ -68,7 +68,8 @@ class Predictions:
         self._tasks = tasks
         self._policy = capture.policy
         self._activity = capture.runtime.activity
-        self._deadline = time.perf_counter() + capture.runtime.settings.predict_budget_ms / 1000
+        self._budget_seconds = capture.runtime.settings.predict_budget_ms / 1000
+        self._deadline = time.perf_counter() + self._budget_seconds
         self._failures: dict[str, str] = {}  # per version, why it gave no answer
         self.tracking_id = event_id(moment.at, "answer", moment.conversation.uuid, moment.turn)
 
@@ -79,11 +80,11 @@ class Predictions:
         if has_failed:
             self.record_failure(None, given)
         callers = {} if has_failed else self._read_caller(fields)
-        ours = self._predict()
-        served = Served(given)
+        routes = {task.name: route_of(self._capture, self._moment.conversation, task) for task in self._tasks}
+        ours = self._predict({route.version for route in routes.values()})
+        served = Served(given, routes=routes)
         for task in self._tasks:
-            route = route_of(self._capture, self._moment.conversation, task)
-            served.routes[task.name] = route
+            route = routes[task.name]
             if mine := self._first_of(ours[task.name], route):
                 served.serve(task, mine.answer, mine.version, self._capture.fields(served.predictions))
             elif task.name in callers:
@@ -151,17 +152,25 @@ class Predictions:
             self._capture.note("unreadable_prediction")
             return None
 
-    def _predict(self) -> dict[str, dict[str, _Given]]:
-        """Return our answers per task and version."""
-        models = {task.name: self._policy.models_of(task.name, task.mode) for task in self._tasks}
-        if not any(models.values()):
-            return {name: {} for name in models}
+    def _predict(self, acting: set[str]) -> dict[str, dict[str, _Given]]:
+        """Return our answers per task and version; the ``acting`` versions are asked before those that run beside.
+
+        Each of the two groups has the budget to itself: who runs beside takes nothing from an answer, and a pause of
+        the host costs either as much, so that they can be compared.
+        """
+        ours: dict[str, dict[str, _Given]] = {task.name: {} for task in self._tasks}
+        models = [model for task in self._tasks for model in self._policy.models_of(task.name, task.mode)]
+        if not models:
+            return ours
         row = self._moment.conversation.features(self._moment.turn, self._moment.context.features)
-        digest = feature_digest(row)
-        return {
-            name: {model.entry.version: given for model in chosen if (given := self._run(model, row, digest))}
-            for name, chosen in models.items()
-        }
+        digest, deadline = feature_digest(row), self._deadline
+        for is_acting in (True, False):
+            for model in models:
+                version = model.entry.version
+                if (version in acting) is is_acting and (given := self._run(model, row, digest, deadline)):
+                    ours[model.entry.task][version] = given
+            deadline = time.perf_counter() + self._budget_seconds
+        return ours
 
     def _first_of(self, ours: dict[str, _Given], route: Route) -> _Given | None:
         """Return the answer of who is to give it; where that fails, another's that might have: the champion's."""
@@ -169,17 +178,17 @@ class Predictions:
             return ours.get(route.version)
         return next((given for version, given in ours.items() if version in route.chances), None)
 
-    def _run(self, model: Model, row: FeatureRow, digest: str) -> _Given | None:
+    def _run(self, model: Model, row: FeatureRow, digest: str, deadline: float) -> _Given | None:
         """Return the model's answer; None, with the reason kept, where it fails or comes late."""
         version, started = model.entry.version, time.perf_counter()
         answer, reason = None, "prediction_over_budget"
-        if started < self._deadline:
+        if started < deadline:
             try:
                 answer = model.predictor.predict(row)
             except Exception:  # noqa: BLE001 - a failing model must not reach the call; the caller's answer stays
                 reason = "prediction_failed"
         ended = time.perf_counter()
-        if answer and ended <= self._deadline:
+        if answer and ended <= deadline:
             return _Given(version, answer, digest=digest, latency_ms=(ended - started) * 1000)
         self._failures[version] = reason
         self._activity.predictor_failures += 1
