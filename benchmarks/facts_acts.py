@@ -17,9 +17,17 @@ from ml_pipeline.acts.tagger import Said, Tagger
 from ml_pipeline.jobs import train_acts
 from ml_pipeline.models import act_heads
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
-from ml_pipeline.models.evaluation import RESAMPLES, SEED
 from ml_pipeline.models.export import run as probabilities_of
-from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, Numbers, detections, draws, estimate, ranking
+from ml_pipeline.models.scores import (
+    MIN_SCORED_POSITIVES,
+    RESAMPLES,
+    SEED,
+    Numbers,
+    detections,
+    draws,
+    estimate,
+    ranking,
+)
 from ml_pipeline.models.split import GATE
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import decode

@@ -19,8 +19,7 @@ from scipy.special import expit, logit
 from benchmarks.claims import Claim, write
 from benchmarks.holdout_answers import FOLDS, SEED, Answered, Caller, Told, at_random, in_time
 from benchmarks.labelled import labelled
-from ml_pipeline.models.evaluation import RESAMPLES
-from ml_pipeline.models.scores import Block, Flags, Numbers, detections, draws, estimate, figures
+from ml_pipeline.models.scores import RESAMPLES, Block, Flags, Numbers, detections, draws, estimate, figures
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.sentences import encoder
 from ml_pipeline.samples import casino, persuasion

@@ -48,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What moves the spool into Postgres: a process of its own, a thread of the agent, or somebody else."""
     policy_poll_seconds: float = 5.0
     predict_budget_ms: float = 50.0
+    """What the models that answer a call may take of it; those that run beside them (shadow, canary, holdback) as much."""
     words_min_conversations: int = 5
     """A model sees only words said in at least so many other conversations, each of another customer."""
     read_sentences: bool = False
@@ -64,9 +65,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Revenue is provisional until so long after its last sale."""
     maturity_reference_weeks: Annotated[int, msgspec.Meta(ge=2, le=104)] = 12
     """How much mature history the delay of sales is learnt from."""
-    gate_alpha: float = 0.05
-    """One-sided error of one gate."""
+    gate_error_budget: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.10
+    """Chance that a task's gates promote a model no better than the champion, in ``gate_budget_gates`` of them in a
+    row; each gets an equal part."""
+    gate_budget_gates: Annotated[int, msgspec.Meta(ge=1)] = 26
     gate_min_positives: int = 50
+    """Examples in the gate block below which nothing is decided."""
+    gate_max_bundle_mb: Annotated[float, msgspec.Meta(gt=0)] = 30.0
+    """What a model may weigh as agents fetch and keep it."""
     gate_share: Annotated[float, msgspec.Meta(ge=0.05, le=0.5)] = 0.25
     """The newest share of the conversations that may be used judges; more where it lacks examples."""
     weigh_by_propensity: Literal["no", "rollouts", "all"] = "no"

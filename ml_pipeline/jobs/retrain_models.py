@@ -4,6 +4,8 @@ import logging
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypedDict
 
@@ -18,8 +20,8 @@ from ml_pipeline.models.candidates.fit import fit
 from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.collecting import collect as collect_rows
-from ml_pipeline.models.export import as_table, export, prove
-from ml_pipeline.models.gate import GateRules
+from ml_pipeline.models.export import BUDGET_SHARE, as_table, export, prove
+from ml_pipeline.models.gate import GateRules, Stakes
 from ml_pipeline.models.names import model_name
 from ml_pipeline.models.plots import plots
 from ml_pipeline.models.provenance import origin, recipe_digest
@@ -116,10 +118,17 @@ def validate(ticket: Ticket) -> Ticket:
     registry = _registry()
     whole, model = _thaw(registry, ticket, PARTS), registry.model(ticket["run_id"])
     gate = whole.part(GATE)
+    settings = load_settings()
     with transaction() as tx:
-        caller, serving = opponents.caller(tx, gate), store.champion(tx, whole.task)
-        champion = opponents.champion(tx, gate, serving) if serving else None
-    found = assess(whole, model, _rules(), caller, champion)
+        standing = opponents.meet(
+            tx,
+            gate,
+            judged_at=datetime.now(UTC),
+            error=settings.gate_error_budget,
+            gates=settings.gate_budget_gates,
+        )
+    rules = replace(_rules(whole.task), alpha=standing.allowance.alpha)
+    found = assess(whole, model, rules, standing)
     evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]))
     text = card(whole.task, evidence)
     log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
@@ -188,7 +197,7 @@ def _freeze(registry: Registry, order: Order) -> Ticket | str:
         whole = collect_rows(tx, task, settings, order.interval)
         latest = store.latest_gate(tx, task)
     recipe = recipe_digest(
-        task, _rules(), settings.words_min_conversations, _columns(task, whole.part(TRAIN, CALIBRATION))
+        task, _rules(task), settings.words_min_conversations, _columns(task, whole.part(TRAIN, CALIBRATION))
     )
     dataset = describe_rows(whole, recipe, order.reason)
     log.info("retraining.frozen task=%s rows=%d left_out=%s", task.name, len(whole.rows), dict(whole.left_out))
@@ -251,9 +260,17 @@ def _task(ticket: Ticket) -> Task:
     return next(iter(chosen(load_settings().tasks, ticket["task"])))
 
 
-def _rules() -> GateRules:
+def _rules(task: Task) -> GateRules:
     settings = load_settings()
-    return GateRules(settings.gate_alpha, settings.gate_min_positives)
+    return GateRules(
+        task.primary_metric,
+        settings.gate_error_budget / settings.gate_budget_gates,
+        settings.gate_min_positives,
+        task.min_gain,
+        Stakes(task.hit_value, task.act_cost),
+        max_answer_ms=BUDGET_SHARE * settings.predict_budget_ms,
+        max_bundle_bytes=1e6 * settings.gate_max_bundle_mb,
+    )
 
 
 def _registry() -> Registry:

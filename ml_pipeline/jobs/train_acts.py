@@ -18,9 +18,8 @@ from ml_pipeline.models import act_heads
 from ml_pipeline.models import store as models_store
 from ml_pipeline.models.collecting import everything
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
-from ml_pipeline.models.evaluation import Opponent, count_positives, fight
 from ml_pipeline.models.export import export, prove
-from ml_pipeline.models.gate import GateRules, Judgement, judge
+from ml_pipeline.models.gate import Answers, GateRules, Judgement, judge
 from ml_pipeline.models.scores import Flags
 from ml_pipeline.models.split import GATE
 from ml_pipeline.models.training_set import TrainingSet, assemble, shortage
@@ -116,10 +115,11 @@ def judge_head(current: TaggerDocument, head: Head, rows: TrainingSet) -> Judged
     held_out = rows.part(GATE)
     ours = answers(assembled(current, [head], "candidate"), held_out).astype(np.float64)
     theirs = answers(current, held_out).astype(np.float64)
-    by_f1 = replace(held_out, task=replace(held_out.task, primary_metric="f1"))
-    duel = fight(by_f1, ours, Opponent(current.version, theirs))
-    rules = GateRules(settings.gate_alpha, settings.gate_min_positives)
-    return Judged(head, judge("f1", count_positives(held_out), [duel], rules))
+    alpha = settings.gate_error_budget / settings.gate_budget_gates
+    # Acts are called or not: there is no probability to guard.
+    rules = GateRules("f1", alpha, settings.gate_min_positives, guards=())
+    opponents = [Answers(current.version, theirs)]
+    return Judged(head, judge(held_out.block(), Answers(head.name, ours), opponents=opponents, rules=rules))
 
 
 def assembled(current: TaggerDocument, heads: Sequence[Head], version: str) -> TaggerDocument:

@@ -10,8 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from ml_pipeline.models.candidates.columns import Columns, word_columns
 from ml_pipeline.models.candidates.search import fit_by_folds, search
 from ml_pipeline.models.conversations import LabelledConversation, Spoken
-from ml_pipeline.models.evaluation import RESAMPLES, SEED
-from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, Flags, detections, draws, estimate
+from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, RESAMPLES, SEED, Flags, detections, draws, estimate
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.vocabulary.acts import ACT_PREFIX, Act

@@ -1,6 +1,6 @@
 """A candidate before the gate: its figures, its opponents, the verdict, and the evidence that is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,17 +8,29 @@ import msgspec
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from ml_pipeline.models.candidates.columns import Columns, number_columns
+from ml_pipeline.errors import BundleError
+from ml_pipeline.models.candidates.columns import Columns
 from ml_pipeline.models.candidates.fit import answers as answers_of
 from ml_pipeline.models.candidates.fit import columns_seen, fit, recipe_of
-from ml_pipeline.models.candidates.recipe import LinearRecipe, Recipe
-from ml_pipeline.models.evaluation import SEED, Duel, Opponent, count_positives, fight, measure
-from ml_pipeline.models.gate import GateRules, judge
-from ml_pipeline.models.scores import Figures, Numbers, estimate
+from ml_pipeline.models.candidates.recipe import Recipe
+from ml_pipeline.models.export import PROOF_ROWS, answer_ms, export
+from ml_pipeline.models.gate import Answers, Artifact, GateRules, judge
+from ml_pipeline.models.gate.clustered import figures
+from ml_pipeline.models.gate.duels import Duel, fight
+from ml_pipeline.models.gate.places import Slices
+from ml_pipeline.models.opponents import Standing, prior, rule
+from ml_pipeline.models.personal_terms import personal_terms
+from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.split import CALIBRATION, GATE, PARTS, TRAIN, split_at_random
+from ml_pipeline.models.stress import stressed
 from ml_pipeline.models.training_set import TrainingSet
 
-PRIOR, RULE = "prior", "rule"
+CANDIDATE = "candidate"
+SLICES = ("language", "program", "platform", "age_band", "phase")
+"""Columns by which the gate block is divided, beside whether the customer was seen before."""
+SEED = 20_240_229
+
+Evidence = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,84 +38,107 @@ class Assessment:
     """``answers``: of the candidate on the gate block, rows x labels; ``evidence``: goes into ``decisions``."""
 
     answers: Numbers
-    evidence: dict[str, Any]
+    evidence: Evidence
 
 
-def assess(
-    whole: TrainingSet, model: Pipeline, rules: GateRules, caller: Opponent, champion: Opponent | None
-) -> Assessment:
+def assess(whole: TrainingSet, model: Pipeline, rules: GateRules, standing: Standing) -> Assessment:
     """Judge ``model`` on the gate block.
 
-    A first champion must beat the prior, the simple rule and ``caller``; later ones must beat ``champion``, and the
+    A first champion must beat the prior, the simple rule and the caller; later ones must beat the champion, and the
     others are measured beside. On a random split the same recipe is measured too, for comparison only.
     """
-    gate, heads = whole.part(GATE), model[-1]
-    answers = answers_of(model, gate.rows)
-    recipe = recipe_of(model)
-    baselines = [prior(whole), rule(whole), caller]
-    duels = [fight(gate, answers, opponent) for opponent in (*baselines, *([champion] if champion else []))]
-    deciding = [duel for duel in duels if champion is None or duel.name == champion.name]
-    positives = count_positives(gate)
-    judgement = judge(whole.task.primary_metric, positives, deciding, rules)
-    evidence = {
-        "verdict": judgement.verdict,
-        "reason": judgement.reason,
-        "primary_metric": whole.task.primary_metric,
-        "metrics": _estimates(measure(gate, answers, heads.thresholds_)),
-        "baselines": _baselines(whole.task.primary_metric, duels),
-        "gains": {name: asdict(gain) for name, gain in judgement.gains.items()},
-        "positives": positives,
-        "needed": judgement.needed,
-        "alpha": rules.alpha,
+    gate = whole.part(GATE)
+    block, champion = gate.block(), standing.champion
+    candidate = _answered(gate, model)
+    baselines = [prior(whole), rule(whole), standing.caller]
+    judgement = judge(
+        block,
+        candidate,
+        opponents=[champion] if champion else baselines,
+        rules=rules,
+        slices=slices_of(gate),
+        artifact=weigh(model, gate),
+    )
+    met = [*baselines, *([champion] if champion else [])]
+    duels = [fight(block, candidate.probabilities, opponent, rules.metric) for opponent in met]
+    evidence = asdict(judgement) | {
+        "primary_metric": rules.metric,
+        "metrics": _estimates(gate, candidate.probabilities, model),
+        "baselines": _baselines(rules.metric, duels),
+        "positives": block.examples(),
+        "budget": _budget(standing, judgement.alpha),
         "split": describe_split(whole),
-        "random_split": {"metrics": _estimates(_on_random_split(whole, recipe, columns_seen(model)))},
+        "random_split": {"metrics": _on_random_split(whole, recipe_of(model), columns_seen(model))},
         "trained_from": _when(whole.part(TRAIN).rows["started_at"].min()),
         "trained_until": _when(whole.specification.cut_off if whole.specification else gate.rows["started_at"].min()),
+        "age_days": _age_days(whole, standing),
+        "serving_mix": dict(standing.serving_mix),
         "champion": champion.name if champion else None,
-        "recipe": msgspec.to_builtins(recipe),
-        "thresholds": _by_label(whole, heads.thresholds_),
-        "constant_labels": [label for label, is_constant in _by_label(whole, heads.constant_).items() if is_constant],
+        "recipe": msgspec.to_builtins(recipe_of(model)),
+        "thresholds": _by_label(whole, model[-1].thresholds_),
+        "constant_labels": [label for label, is_one in _by_label(whole, model[-1].constant_).items() if is_one],
     }
-    return Assessment(answers, evidence)
+    return Assessment(candidate.probabilities, evidence)
 
 
-def untrained(whole: TrainingSet, dataset: dict[str, Any]) -> dict[str, Any]:
+def _answered(gate: TrainingSet, model: Pipeline) -> Answers:
+    worse = stressed(gate.rows, lambda rows: answers_of(model, rows))
+    return Answers(CANDIDATE, answers_of(model, gate.rows), worse)
+
+
+def slices_of(gate: TrainingSet) -> Slices:
+    """Return by what the gate block is divided, and the value of each row; "" where it is not known."""
+    found = {name: gate.rows[name].fillna("").to_numpy(dtype=str) for name in SLICES}
+    seen = gate.rows["is_seen_before"].to_numpy(dtype=bool)
+    return found | {"customer": np.where(seen, "seen before", "new")}
+
+
+def weigh(model: Pipeline, gate: TrainingSet) -> Artifact:
+    """Return what the agent would have to carry."""
+    personal = personal_terms(model)
+    try:
+        bundle = export(model, gate.task, CANDIDATE)
+    except BundleError as error:
+        return Artifact(0.0, 0, personal, refusal=str(error))
+    rows = gate.rows.sample(min(PROOF_ROWS, len(gate.rows)), random_state=0)
+    return Artifact(answer_ms(bundle, rows), len(bundle.content), personal)
+
+
+def untrained(whole: TrainingSet, dataset: Evidence) -> Evidence:
     """Return the evidence of a task that had too little to train on."""
-    nothing: dict[str, Any] = {"metrics": {}, "baselines": {}, "gains": {}}
+    nothing: Evidence = {"metrics": {}, "baselines": {}, "gains": {}}
     return {"primary_metric": whole.task.primary_metric, **nothing, "split": describe_split(whole), "dataset": dataset}
 
 
-def prior(whole: TrainingSet) -> Opponent:
-    """Return who always answers each label's share in the training part."""
-    train, gate = whole.part(TRAIN), whole.part(GATE)
-    shares = np.average(train.truth, axis=0, weights=train.weights)
-    return Opponent(PRIOR, np.tile(shares, (len(gate.rows), 1)))
+def _budget(standing: Standing, alpha: float) -> Evidence:
+    allowance = standing.allowance
+    return asdict(allowance) | {"alpha": alpha, "spent": allowance.spent + alpha}
 
 
-def rule(whole: TrainingSet) -> Opponent:
-    """Return the simple rule: logistic regression on how far the conversation is and how much was said, no words."""
-    fitted = fit(whole.part(TRAIN), whole.part(CALIBRATION), LinearRecipe(1.0, None, 0), number_columns())
-    return Opponent(RULE, answers_of(fitted, whole.part(GATE).rows))
+def _age_days(whole: TrainingSet, standing: Standing) -> float | None:
+    newest = whole.newest_taught_at
+    return None if newest is None else round((standing.judged_at - newest).total_seconds() / 86_400, 2)
 
 
-def _on_random_split(whole: TrainingSet, recipe: Recipe, columns: Columns) -> Figures:
+def _on_random_split(whole: TrainingSet, recipe: Recipe, columns: Columns) -> Evidence:
     first = whole.rows.drop_duplicates("conversation_id")
     parts = split_at_random(list(first["customer_group"]), SEED)
     shuffled = whole.with_parts(dict(zip(first["conversation_id"], parts, strict=True)))
     fitted = fit(shuffled.part(TRAIN), shuffled.part(CALIBRATION), recipe, columns)
     held = shuffled.part(GATE)
-    return measure(held, answers_of(fitted, held.rows), fitted[-1].thresholds_)
+    return _estimates(held, answers_of(fitted, held.rows), fitted)
 
 
-def _estimates(found: Figures) -> dict[str, dict[str, float]]:
-    return {metric: asdict(estimate(values)) for metric, values in found.items()}
+def _estimates(rows: TrainingSet, answers: Numbers, model: Pipeline) -> Evidence:
+    found = figures(rows.block(), answers, model[-1].thresholds_)
+    return {metric: asdict(score.estimate()) for metric, score in found.items()}
 
 
-def _baselines(metric: str, duels: Sequence[Duel]) -> dict[str, float | None]:
-    return {f"{duel.name}.{metric}": None if np.isnan(duel.theirs) else duel.theirs for duel in duels}
+def _baselines(metric: str, duels: Iterable[Duel]) -> dict[str, float | None]:
+    return {f"{duel.name}.{metric}": None if duel.gain is None else duel.their_value for duel in duels}
 
 
-def describe_rows(whole: TrainingSet, recipe_digest: str, asked_because: str) -> dict[str, Any]:
+def describe_rows(whole: TrainingSet, recipe_digest: str, asked_because: str) -> Evidence:
     """Return what is kept of the rows besides themselves: the ``dataset`` of the evidence."""
     return {
         "digest": whole.digest,
@@ -120,22 +155,22 @@ def describe_rows(whole: TrainingSet, recipe_digest: str, asked_because: str) ->
     }
 
 
-def describe_split(whole: TrainingSet) -> dict[str, Any]:
+def describe_split(whole: TrainingSet) -> Evidence:
     """Return per part: conversations, rows, from and to (starts of its first and last conversation), positives.
 
-    ``positives`` as in ``count_positives``; ``labels`` counts each label, once a conversation where it holds for one.
+    ``positives`` as the gate counts them; ``labels`` counts each label, once a conversation where it holds for one.
     """
     return {"kind": "time"} | {name: _describe_part(whole.part(name)) for name in PARTS}
 
 
-def _describe_part(part: TrainingSet) -> dict[str, Any]:
+def _describe_part(part: TrainingSet) -> Evidence:
     starts = part.rows["started_at"]
     return {
         "conversations": len(part.conversation_ids),
         "rows": len(part.rows),
         "from": _when(starts.min()) if len(starts) else None,
         "to": _when(starts.max()) if len(starts) else None,
-        "positives": count_positives(part),
+        "positives": part.block().examples(),
         "labels": {label: int(count) for label, count in zip(part.task.labels, part.cases().sum(axis=0), strict=True)},
     }
 
@@ -144,5 +179,5 @@ def _when(at: Any) -> str:
     return str(at.isoformat())
 
 
-def _by_label(whole: TrainingSet, values: Any) -> dict[str, Any]:
+def _by_label(whole: TrainingSet, values: Any) -> Evidence:
     return dict(zip(whole.task.labels, values.tolist(), strict=True))

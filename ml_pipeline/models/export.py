@@ -115,6 +115,11 @@ def run(bundle: Bundle, rows: pd.DataFrame) -> Numbers:
     return _answered(bundle, rows)[0]
 
 
+def answer_ms(bundle: Bundle, rows: pd.DataFrame) -> float:
+    """Return what half of the agent's answers to ``rows`` take at most."""
+    return median(_answered(bundle, rows)[1])
+
+
 def _answered(bundle: Bundle, rows: pd.DataFrame) -> tuple[Numbers, list[float]]:
     predictor, labels = Predictor(bundle), bundle.model.labels
     answers, took_ms = [], [0.0]

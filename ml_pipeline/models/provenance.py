@@ -4,13 +4,14 @@ import hashlib
 import json
 import subprocess
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from ml_pipeline.models import evaluation, split
+from ml_pipeline.models import split
 from ml_pipeline.models.candidates import search
 from ml_pipeline.models.candidates.columns import WEIGHTS, ColumnsByKind
 from ml_pipeline.models.gate import GateRules
@@ -55,18 +56,18 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int, columns: Colum
     """Return what names everything but the rows: the same rows under the same digest give the same verdict.
 
     >>> from ml_pipeline.vocabulary.tasks import NEEDS
-    >>> recipe_digest(NEEDS, GateRules(0.05, 50), 5, {}) == recipe_digest(NEEDS, GateRules(0.05, 60), 5, {})
+    >>> fifty, sixty = (GateRules("macro_ap", 0.01, examples) for examples in (50, 60))
+    >>> recipe_digest(NEEDS, fifty, 5, {}) == recipe_digest(NEEDS, sixty, 5, {})
     False
     """
     named = {
         "task": msgspec.to_builtins(task),
-        "rules": msgspec.to_builtins(rules),
+        "rules": asdict(rules),
         "feature_revision": REVISION,
         "columns": repr([columns, WEIGHTS]),
         "word_others": word_others,
         "search": [search.STRENGTHS, search.FOLDS],
         "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE],
-        "resamples": evaluation.RESAMPLES,
         "libraries": libraries(),
     }
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]

@@ -145,7 +145,10 @@ def _truths(tx: Transaction, chunk: Sequence[Row], task: Task, excerpt: Excerpt)
     known = {"with_derived": excerpt.with_derived, "as_of": excerpt.as_of}
     found = queries("models").truths(tx, **_reach(chunk), **definition, **known)
     return {
-        row["conversation_id"]: {turn: Truth(*told) for turn, *told in _TRUTHS.decode(row["truths"])} for row in found
+        row["conversation_id"]: {
+            turn: Truth(labels, source, at) for turn, labels, source, at in _TRUTHS.decode(row["truths"])
+        }
+        for row in found
     }
 
 
@@ -191,6 +194,20 @@ def champion(tx: Transaction, task: Task) -> Champion | None:
     """Return who serves the task now."""
     row = queries("models").champion(tx, task=task.name, mode=task.mode)
     return Champion(row["version"], row["digest"], bytes(row["content"]), row["trained_until"]) if row else None
+
+
+def errors_spent(tx: Transaction, task: Task) -> list[float]:
+    """Return what each gate of the task spent that tested something, the newest first."""
+    return [row["alpha"] for row in queries("models").errors_spent(tx, task=task.name, mode=task.mode)]
+
+
+def serving_mix(tx: Transaction, rows: TrainingSet) -> dict[str, int]:
+    """Return in how many conversations of ``rows`` each version's answers went back to the agent."""
+    mix: dict[str, int] = {}
+    for chunk in _chunks(queries("models").conversations(tx, ids=rows.conversation_ids)):
+        found = queries("models").serving_mix(tx, **_reach(chunk), task=rows.task.name, mode=rows.task.mode)
+        mix |= {row["version"]: mix.get(row["version"], 0) + row["conversations"] for row in found}
+    return mix
 
 
 def champions(tx: Transaction) -> list[Mirrored]:
@@ -244,9 +261,7 @@ def reject(tx: Transaction, task: Task, version: str, decision: str) -> None:
 def keep_candidate(tx: Transaction, task: Task, version: str, decision: str, bundle: tuple[str, bytes]) -> None:
     """Let ``version`` wait with its bundle (digest, content) until a person let it in."""
     digest, content = bundle
-    queries("models").save_bundle(
-        tx, task=task.name, mode=task.mode, digest=digest, version=version, content=content
-    )
+    queries("models").save_bundle(tx, task=task.name, mode=task.mode, digest=digest, version=version, content=content)
     _enter(tx, task, version, decision, state="candidate", traffic_share=0.0, digest=digest)
 
 

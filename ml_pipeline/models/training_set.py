@@ -104,7 +104,13 @@ class TrainingSet:
     def block(self) -> Block:
         """Return what answers on these rows are judged by, clustered by customer or conversation."""
         clusters = np.unique(self.rows["customer_group"].to_numpy(dtype=str), return_inverse=True)[1]
-        return Block(self.task.labels, self.truth, self.weights, clusters)
+        return Block(self.task.labels, self.truth, self.weights, clusters, self._cases())
+
+    def _cases(self) -> Numbers | None:
+        if self.task.scope == "turn":
+            return None
+        conversations = np.unique(self.rows["conversation_id"].to_numpy(dtype=str), return_inverse=True)[1]
+        return np.asarray(1 / np.bincount(conversations)[conversations])
 
     def cases(self) -> Flags:
         """Return what counts as one example each: rows, or conversations where the truth is the conversation's."""

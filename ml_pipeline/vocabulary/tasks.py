@@ -49,6 +49,8 @@ class Task:
     of the conversation.
     ``scope``: ``turn`` where truth is given per turn, ``conversation`` where one label holds for all its turns.
     ``primary_metric``: what the gate judges, ``macro_ap`` or ``log_loss``.
+    ``min_gain``: what a candidate's measured improvement of it must reach, beside being sure.
+    ``hit_value``, ``act_cost``: what acting on a label is worth where it holds, and what it costs; in one currency.
     """
 
     name: str
@@ -58,6 +60,9 @@ class Task:
     scope: str
     primary_metric: str
     horizon: int = 0
+    min_gain: float = 0.0
+    hit_value: float = 1.0
+    act_cost: float = 0.1
 
 
 OBJECTION = Task(

@@ -149,6 +149,22 @@ FROM decisions
 WHERE kind = 'gate'
 ORDER BY task, mode, decided_at DESC;
 
+-- name: errors_spent(task, mode)
+-- What each gate of a task spent that tested something, the newest first.
+SELECT (evidence -> 'budget' ->> 'alpha')::float8 AS alpha
+FROM decisions
+WHERE kind = 'gate' AND task = :task AND mode = :mode AND (evidence -> 'budget' ->> 'alpha')::float8 > 0
+ORDER BY decided_at DESC, decision;
+
+-- name: serving_mix(ids, task, mode, from_at, to_at)
+-- In how many of these conversations each version's answers went back to the agent.
+SELECT version, count(DISTINCT conversation_id) AS conversations
+FROM predictions
+WHERE conversation_id = ANY (CAST(:ids AS uuid[])) AND at >= :from_at AND at < :to_at
+  AND task = :task AND mode = :mode AND is_served
+GROUP BY version
+ORDER BY version;
+
 -- name: is_version_known(version)$
 SELECT EXISTS (SELECT FROM decisions WHERE kind = 'gate' AND version = :version);
 
@@ -178,12 +194,3 @@ VALUES (:task, :mode, :version, :state, :traffic_share, :digest, CAST(:decision 
 
 -- name: publish_policy()$
 SELECT publish_policy();
-
--- name: take_requests(task, mode)!
--- What was asked for before the rows are frozen, the run at hand answers. What an earlier run left unfinished is taken over.
-UPDATE retraining_requests SET state = 'taken', taken_at = now()
-WHERE task = :task AND mode = :mode AND state <> 'done';
-
--- name: close_requests(task, mode, outcome)!
-UPDATE retraining_requests SET state = 'done', done_at = now(), outcome = :outcome
-WHERE task = :task AND mode = :mode AND state = 'taken';

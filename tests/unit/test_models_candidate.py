@@ -14,9 +14,10 @@ from ml_pipeline.models.candidates.recipe import LinearRecipe
 from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
-from ml_pipeline.models.evaluation import Opponent
 from ml_pipeline.models.export import FEATURES, export, prove, run
-from ml_pipeline.models.gate import GateRules
+from ml_pipeline.models.gate import Answers, GateRules
+from ml_pipeline.models.gate.budget import allow
+from ml_pipeline.models.opponents import Standing
 from ml_pipeline.models.provenance import origin
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import decode, encode
@@ -24,6 +25,7 @@ from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
 
 DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust", "never"), Mode.DETECT, "turn", "macro_ap")
+RULES = GateRules("macro_ap", 0.05, 20)
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SAID = {
     (): ("Yes, go on please {n}.", "Sí, cuénteme más {n}.", "Good morning {n}, how are you?", "Muy bien, gracias {n}."),
@@ -65,12 +67,14 @@ def model(rows):
     return fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
 
-def no_caller(gate: TrainingSet) -> Opponent:
-    return Opponent("caller", np.full(gate.truth.shape, np.nan))
+def standing(gate: TrainingSet, champion: Answers | None = None, **serving_mix: int) -> Standing:
+    """Return a first gate at which the agent answered nothing."""
+    caller = Answers("caller", np.full(gate.truth.shape, np.nan), is_baseline=True)
+    return Standing(START + timedelta(days=9), allow(0.10, 26, []), caller, champion, serving_mix)
 
 
 def test_a_candidate_learns_in_two_languages_what_the_rule_cannot(rows, model):
-    found = assess(rows, model, GateRules(0.05, 20), no_caller(rows.part("gate")), None)
+    found = assess(rows, model, RULES, standing(rows.part("gate")))
 
     assert found.evidence["verdict"] == "PROMOTE"
     assert found.evidence["metrics"]["macro_ap"]["value"] > 0.95
@@ -109,7 +113,7 @@ def test_conversion_is_judged_per_conversation():
     columns = word_columns(CONVERSION)
     model = fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
-    evidence = assess(rows, model, GateRules(0.05, 10), no_caller(rows.part("gate")), None).evidence
+    evidence = assess(rows, model, GateRules("log_loss", 0.05, 10), standing(rows.part("gate"))).evidence
 
     assert evidence["split"]["gate"] == evidence["split"]["gate"] | {"conversations": 40, "rows": 160}
     assert evidence["positives"] <= 20
@@ -194,9 +198,9 @@ def test_a_step_that_bundles_cannot_carry_is_refused(rows, model):
 
 def test_a_champion_is_beaten_by_itself_never(rows, model):
     gate = rows.part("gate")
-    itself = Opponent("objection.detect/1", answers(model, gate.rows))
+    itself = Answers("objection.detect/1", answers(model, gate.rows))
 
-    evidence = assess(rows, model, GateRules(0.05, 20), no_caller(gate), itself).evidence
+    evidence = assess(rows, model, RULES, standing(gate, itself)).evidence
 
     assert evidence["verdict"] == "HOLD"
     assert evidence["gains"] == {"objection.detect/1": {"value": 0.0, "low": 0.0}}
@@ -204,7 +208,7 @@ def test_a_champion_is_beaten_by_itself_never(rows, model):
 
 
 def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
-    found = assess(rows, model, GateRules(0.05, 20), no_caller(rows.part("gate")), None)
+    found = assess(rows, model, RULES, standing(rows.part("gate")))
     dataset = describe_rows(rows, "r" * 16, "drift of the price objection")
 
     text = card(DETECT, found.evidence | origin("run1", dataset))

@@ -43,12 +43,12 @@ def test_without_tasks_the_defaults_hold(file: Path):
 
 def test_a_later_start_keeps_tasks_and_what_a_person_set(file: Path):
     write_settings(file, {"jobs_dsn": "postgresql://old"}, SOURCE)
-    file.write_text('gate_alpha = 0.01\nsold_tiers = ["gold"]\n' + file.read_text())
+    file.write_text('gate_error_budget = 0.01\nsold_tiers = ["gold"]\n' + file.read_text())
     write_settings(file, {"jobs_dsn": "postgresql://new"}, None)
 
     settings = load_settings()
 
-    assert (settings.jobs_dsn, settings.gate_alpha, settings.sold_tiers) == ("postgresql://new", 0.01, ("gold",))
+    assert (settings.jobs_dsn, settings.gate_error_budget, settings.sold_tiers) == ("postgresql://new", 0.01, ("gold",))
     assert settings.tasks == (GREETING,)
 
 

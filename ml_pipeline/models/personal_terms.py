@@ -1,0 +1,36 @@
+"""Terms of a model's vocabulary that name or reach a person. A term is never told, only its kind."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from sklearn.pipeline import Pipeline
+
+from ml_pipeline.online.redaction import redact
+from ml_pipeline.online.redaction.hint import ADDRESS, BIRTH_DATE, CARD, EMAIL, ID, NAME, NUMBER, PHONE
+
+KINDS = (NAME, EMAIL, PHONE, CARD, ID, ADDRESS, BIRTH_DATE, NUMBER)
+
+
+def personal_terms(model: Pipeline) -> dict[str, int]:
+    """Return by kind how many terms of ``model`` redaction would mask: known words, terms, categories."""
+    kinds = (_kind(term) for term in vocabulary(model))
+    return dict(Counter(kind for kind in kinds if kind))
+
+
+def vocabulary(model: Pipeline) -> set[str]:
+    """Return every text that the model keeps, but for pieces of words: those are parts of known words."""
+    words = model.named_steps.get("words")
+    return {str(word) for word in getattr(words, "words_", ())} | set(_terms(model))
+
+
+def _terms(model: Pipeline) -> Iterator[str]:
+    for _, step, _ in model.named_steps["columns"].transformers_:
+        if getattr(step, "analyzer", None) == "word":
+            yield from map(str, step.vocabulary_)
+        for categories in getattr(step, "categories_", ()):
+            yield from map(str, categories)
+
+
+def _kind(term: str) -> str:
+    masked = redact(term)
+    return next((kind.strip("<>").lower() for kind in KINDS if kind in masked and kind not in term), "")
