@@ -38,8 +38,9 @@ def calls(count: int, *, window_days: float = 2, positives: int = 1, negatives: 
     return [Closed(at, at + timedelta(days=window_days), positives, negatives) for at in starts]
 
 
-def shares(closed: list[Closed], cut_off: datetime) -> tuple[int, int]:
+def shares(closed: list[Closed], cut_off: datetime | None) -> tuple[int, int]:
     """Return how many teach and how many judge."""
+    assert cut_off is not None
     return sum(one.closed_at <= cut_off for one in closed), sum(one.started_at >= cut_off for one in closed)
 
 
