@@ -1151,6 +1151,7 @@ CREATE TABLE decisions (
     evidence   jsonb       NOT NULL,
     actor      text        NOT NULL
 );
+CREATE INDEX decisions_gates ON decisions (task, mode, decided_at DESC) WHERE kind = 'gate';
 
 -- An exported model, by the SHA-256 of its content.
 CREATE TABLE model_bundles (

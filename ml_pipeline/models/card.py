@@ -23,8 +23,12 @@ def _lines(task: Task, evidence: Evidence) -> Iterator[str]:
     if evidence["constant_labels"]:
         names = ", ".join(evidence["constant_labels"])
         yield f"Learnt nothing about {names}: fewer than five examples; it answers their share."
+    yield from _promotion(evidence)
     yield from _figures(evidence)
     yield from _opponents(evidence)
+    yield from _checks(evidence["checks"])
+    yield from _places("Slices", evidence["slices"], evidence)
+    yield from _places("Told worse", evidence["stresses"], evidence)
     yield from _split(evidence["split"])
     yield from _origin(evidence)
 
@@ -36,6 +40,56 @@ def _when_it_holds(task: Task) -> str:
         return "The label holds at the turn itself."
     until = f"in the customer's next {task.horizon} turns" if task.horizon else "until the conversation ends"
     return f"The label occurs {until}."
+
+
+def _promotion(evidence: Evidence) -> Iterator[str]:
+    budget, mix = evidence["budget"], evidence["serving_mix"]
+    yield ""
+    yield (
+        f"- gate {budget['number']:,} of this task; it spent {budget['alpha']:.3%} of error, it and the"
+        f" {budget['gates'] - 1} before it {budget['spent']:.2%} of {budget['error']:.0%}"
+    )
+    if evidence["age_days"] is not None:
+        age = evidence["age_days"]
+        yield f"- {age:.1f} days old when judged: so long ago began the newest conversation it learnt from"
+    if mix:
+        whole = sum(mix.values())
+        served = ", ".join(f"{version} {count / whole:.0%}" for version, count in mix.items())
+        yield f"- what came of the conversations it was judged on arose under who served them: {served}"
+
+
+def _checks(checks: list[Evidence]) -> Iterator[str]:
+    if checks:
+        yield from (
+            "",
+            "## What may not get worse",
+            "",
+            "| what | against | measured | held against | limit | passed |",
+        )
+        yield "| --- | --- | --- | --- | --- | --- |"
+    for check in checks:
+        yield (
+            f"| {check['name']} | {check['opponent'] or '-'} | {check['value']:.4g} | {check['bound']:.4g}"
+            f" | {check['limit']:.4g} | {'yes' if check['holds'] else '**no**'} |"
+        )
+
+
+def _places(title: str, places: list[Evidence], evidence: Evidence) -> Iterator[str]:
+    if places:
+        yield from (
+            "",
+            f"## {title}",
+            "",
+            f"| where | against | examples | {evidence['primary_metric']} | theirs | gain |",
+        )
+        yield "| --- | --- | --- | --- | --- | --- |"
+    for place in places:
+        mark = " **surely worse**" if place["is_worse"] else ""
+        gain = place["gain"]
+        yield (
+            f"| {place['name']} | {place['opponent']} | {place['examples']:,} | {place['ours']:.3f}"
+            f" | {place['theirs']:.3f} | {gain['value']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f}){mark} |"
+        )
 
 
 def _figures(evidence: Evidence) -> Iterator[str]:

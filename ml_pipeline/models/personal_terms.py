@@ -9,6 +9,8 @@ from ml_pipeline.online.redaction import redact
 from ml_pipeline.online.redaction.hint import ADDRESS, BIRTH_DATE, CARD, EMAIL, ID, NAME, NUMBER, PHONE
 
 KINDS = (NAME, EMAIL, PHONE, CARD, ID, ADDRESS, BIRTH_DATE, NUMBER)
+OF_PAIRS = (NAME, EMAIL, PHONE, CARD, ID)
+"""What two neighbouring words can tell: a price ("12 500") or "calle luna" looks like a number or an address there."""
 
 
 def personal_terms(model: Pipeline) -> dict[str, int]:
@@ -32,5 +34,5 @@ def _terms(model: Pipeline) -> Iterator[str]:
 
 
 def _kind(term: str) -> str:
-    masked = redact(term)
-    return next((kind.strip("<>").lower() for kind in KINDS if kind in masked and kind not in term), "")
+    masked, kinds = redact(term), OF_PAIRS if " " in term else KINDS
+    return next((kind.strip("<>").lower() for kind in kinds if kind in masked and kind not in term), "")

@@ -208,7 +208,7 @@ def test_a_champion_is_beaten_by_itself_never(rows, model):
 
 
 def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
-    found = assess(rows, model, RULES, standing(rows.part("gate")))
+    found = assess(rows, model, RULES, standing(rows.part("gate"), caller=30, **{"objection.detect/1": 10}))
     dataset = describe_rows(rows, "r" * 16, "drift of the price objection")
 
     text = card(DETECT, found.evidence | origin("run1", dataset))
@@ -218,6 +218,12 @@ def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
     assert re.search(r"\| prior \| 0\.\d{3} \| \+0\.\d{3} \| \+0\.\d{3} \|", text)
     assert "| caller | no answers | not decisive | - |" in text
     assert "| gate | 40 | 160 |" in text
+    assert "gate 1 of this task; it spent 5.000% of error, it and the 25 before it 5.00% of 10%" in text
+    assert "arose under who served them: caller 75%, objection.detect/1 25%" in text
+    assert re.search(r"\d\.\d days old when judged", text)
+    assert re.search(r"\| auc \| prior \| 0\.\d+ \| 0\.\d+ \| -0\.02 \| yes \|", text)
+    assert re.search(r"\| language=es \| prior \| \d+ \| [\d.]+ \| [\d.]+ \| \+", text)
+    assert re.search(r"\| typos \| rule \|", text)
     for told in (
         rows.digest,
         "human 640",

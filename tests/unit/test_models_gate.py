@@ -91,6 +91,15 @@ def test_a_minimum_gain_asks_more_of_the_measured_improvement_and_nothing_of_its
     assert "is asked for" in missed.reason
 
 
+def test_nothing_is_promoted_on_a_budget_that_is_spent():
+    rows = block()
+
+    found = judge(rows, answers(rows, 3.0), opponents=[answers(rows, 0.1)], rules=replace(RULES, alpha=0.0))
+
+    assert found.verdict is HOLD
+    assert "earlier gates spent the whole error budget" in found.reason
+
+
 def test_too_few_examples_decide_nothing_spend_nothing_and_say_how_many_are_missing():
     rows = block(100)
     missing = RULES.min_positives - rows.examples()

@@ -1,4 +1,4 @@
-"""How much error a task's gates may spend: at most ``error`` on promoting equal models, in ``gates`` of them in a row."""
+"""How much error a task's gates may spend: at most ``error`` on promoting equal models, in ``gates`` in a row."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

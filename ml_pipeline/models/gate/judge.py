@@ -73,10 +73,12 @@ def _is_enough(duel: Duel, rules: GateRules) -> bool:
 
 
 def _short_gains(gains: Mapping[str, Gain], rules: GateRules) -> list[str]:
+    if rules.alpha <= 0:
+        return ["earlier gates spent the whole error budget, so nothing is sure enough"]
+    if min(gain.low for gain in gains.values()) <= 0:
+        return ["that is not sure enough"]
     least = min(gain.value for gain in gains.values())
-    if least >= rules.min_gain or min(gain.low for gain in gains.values()) <= 0:
-        return [] if min(gain.low for gain in gains.values()) > 0 else ["that is not sure enough"]
-    return [f"it gains {least:+.4f} where {rules.min_gain:+.4f} is asked for"]
+    return [f"it gains {least:+.4f} where {rules.min_gain:+.4f} is asked for"] if least < rules.min_gain else []
 
 
 def _told_gain(heard: Mapping[str, Duel], gains: Mapping[str, Gain], rules: GateRules) -> str:
