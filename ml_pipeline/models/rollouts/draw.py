@@ -22,7 +22,6 @@ import numpy as np
 
 from ml_pipeline.models.rollouts.evidence import Numbers
 
-
 LATER_SHARE, LATER_HALF_LIFE = 0.2, 1_000
 """What is staked on changes that begin later, and within how many events half of it is."""
 
