@@ -13,9 +13,6 @@ from ml_pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
 
-GATES_OF_BUDGET = 26
-"""The gate's error is budgeted over so many gates: half a year of weekly ones."""
-
 
 def run(now: datetime | None = None) -> dict[str, int]:
     """Judge the triggers of every task as of ``now``, one row each.
@@ -24,7 +21,7 @@ def run(now: datetime | None = None) -> dict[str, int]:
     """
     settings, now = load_settings(), now or datetime.now(UTC)
     book = read_triggers(settings.retraining_triggers)
-    limits = Limits(settings.retrainings_per_week, GATES_OF_BUDGET, store.GATES_WITHIN)
+    limits = Limits(settings.retrainings_per_week, settings.gate_budget_gates, store.GATES_WITHIN)
     verdicts: Counter[str] = Counter()
     for task in settings.tasks:
         window = window_of(task, attribution_days=settings.attribution_days, label_days=settings.label_days)

@@ -34,8 +34,7 @@ def _run(environment: dict[str, str], folder: str, *of: Any) -> None:
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    if hasattr(search, "STRENGTHS"):
-        search.STRENGTHS = (3.0,)
+    vars(search)["STRENGTHS"] = (3.0,)
     holder: Any = job
     for name in filter(None, owner.split(".")):
         holder = getattr(holder, name)

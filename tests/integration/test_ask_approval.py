@@ -18,7 +18,7 @@ NOW = datetime.now(UTC)
 
 def ask(step: str = "first", *, hours: float = 24, default: bool = False) -> None:
     rule = ApprovalRule(tuple(ApprovalKind), answer_hours=hours, default=default)
-    evidence = {"macro_ap": 0.61234, "reason": "surely better | by far"}
+    evidence = {"macro_ap": 0.61234, "reason": "surely better | by far", "champion": None}
     with transaction() as tx:
         question = Question(ApprovalKind.FIRST, NEEDS, "needs.detect/3", step, "it passed its gate", evidence)
         store.permission(tx, question, (rule,))
@@ -44,6 +44,7 @@ def test_a_run_asks_one_question_with_its_evidence_default_and_time(emptied_data
     assert timedelta(hours=23.9) < asked["response_timeout"] <= timedelta(hours=24, minutes=1)
     assert "| macro_ap | 0.6123 |" in asked["body"]
     assert "surely better \\| by far" in asked["body"]
+    assert "| champion | none |" in asked["body"]
     assert "it is **declined**" in asked["body"]
     assert job.take("run 1", NOW) == [asked]
     assert job.take("run 2", NOW) == []

@@ -12,6 +12,7 @@ import pytest
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import DatabaseError, PipelineError, RegistryError, TrainingError
 from ml_pipeline.jobs import retrain_models as job
+from ml_pipeline.models.publication import settle
 from ml_pipeline.models.triggers import store as requests
 from tests.conftest import run_as_owner
 from tests.integration.dying_worker import die_in
@@ -170,16 +171,14 @@ def test_postgres_is_down(database, at, monkeypatch, step):
 
 
 def test_postgres_cuts_the_connection_half_way_through_publication(database, judged, monkeypatch):
-    real = job.settle
-
     def cut(tx: Any, *args: Any) -> Any:
-        settled = real(tx, *args)
+        settled = settle(tx, *args)
         with tx.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return settled
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "settle", cut)
+        patch.setattr("ml_pipeline.jobs.retrain_models.settle", cut)
         with pytest.raises(DatabaseError, match=r"Postgres ended the connection: .*; nothing is half done"):
             job.publish(judged)
     left = verdicts(database), states(database), rows(database, "SELECT 1 FROM model_bundles")

@@ -39,5 +39,5 @@ def _at(moment: datetime) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = f"{value:.4g}" if isinstance(value, float) else "none" if value is None else str(value)
     return text.replace("|", "\\|").replace("\n", " ")[:300]

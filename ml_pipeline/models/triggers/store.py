@@ -33,6 +33,7 @@ MEASURED_WITHIN = timedelta(days=28)
 MEASURED_CONVERSATIONS = 2_000
 """Of more a sample is read, always the same: with 2,000 the interval of a log loss is some .02 wide."""
 GATES_WITHIN = timedelta(days=182)
+"""How long the gates of an error budget are to last at least: half a year, one a week."""
 TRIGGER, PERSON = "trigger", "person"
 
 Row = dict[str, Any]
