@@ -53,5 +53,13 @@ class RegistryError(PipelineError):
     """The model registry (MLflow) cannot be reached or refuses what was asked."""
 
 
+class ArtifactError(RegistryError):
+    """A model file in the registry is altered, foreign or of a type that is not ours; it was not loaded."""
+
+
+class RolloutError(PipelineError):
+    """A version could not be moved from one state of its rollout to the next; the message names it and what to do."""
+
+
 class RuleError(PipelineError):
     """An alert rule cannot be read or judged; the message names the rule and what is wrong."""

@@ -13,6 +13,7 @@ import msgspec
 
 from ml_pipeline.errors import SettingsError
 from ml_pipeline.vocabulary.approvals import ApprovalRule
+from ml_pipeline.vocabulary.rollouts import STEPS, Step
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Task
 
 PREFIX = "ML_PIPELINE_"
@@ -48,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What moves the spool into Postgres: a process of its own, a thread of the agent, or somebody else."""
     policy_poll_seconds: float = 5.0
     predict_budget_ms: float = 50.0
-    """What the models that answer a call may take of it; those that run beside them (shadow, canary, holdback) as much."""
+    """What the models that answer a call may take of it; those that run beside them as much again."""
     words_min_conversations: int = 5
     """A model sees only words said in at least so many other conversations, each of another customer."""
     read_sentences: bool = False
@@ -83,6 +84,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     train_on_derived_labels: bool = False
     """Whether models learn from labels that the act tagger derived too; none is ever judged by them."""
     tasks: tuple[Task, ...] = DEFAULT_TASKS
+    rollout_steps: tuple[Step, ...] = STEPS
+    """Shares of conversations that a challenger answers one after the other, ``[[rollout_steps]] share = 0.05``, each
+    with the ``min_matured`` conversations it must have seen of full age; empty: what passes its gate is champion."""
+    rollout_sale_days: Annotated[float, msgspec.Meta(gt=0, le=365)] = 7.0
+    """The age at which a rollout looks whether a conversation was sold; ``attribution_days`` at most."""
+    holdback_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
+    """The share of conversations that stays with the former champion after a promotion; 0: none."""
+    holdback_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 14.0
+    """For how long it does."""
     approvals: tuple[ApprovalRule, ...] = ()
     """Which steps of a rollout wait for a person, ``[[approvals]] kinds = ["first", "champion"]``; see
     docs/retraining.md. None do by default."""
@@ -132,7 +142,13 @@ def _read(path: Path | None, environment: tuple[tuple[str, str], ...]) -> Settin
             raise SettingsError(
                 f"cannot read settings {path}: {error}; mend the file or unset {PREFIX}SETTINGS"
             ) from error
-    fields = set(Settings.__struct_fields__) - {"tasks", "alert_rules", "approvals", "retraining_triggers"}
+    fields = set(Settings.__struct_fields__) - {
+        "tasks",
+        "rollout_steps",
+        "alert_rules",
+        "approvals",
+        "retraining_triggers",
+    }
     for name, value in environment:
         field = name.removeprefix(PREFIX).lower()
         if field in fields:

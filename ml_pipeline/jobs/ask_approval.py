@@ -9,6 +9,7 @@ from ml_pipeline.database.engine import transaction
 from ml_pipeline.models.approvals import store
 from ml_pipeline.models.approvals.wording import body, subject
 from ml_pipeline.models.publication import admit
+from ml_pipeline.models.rollouts.terms import terms_of
 from ml_pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -73,4 +74,4 @@ def _admit() -> None:
     """Let in, or reject, the candidates that somebody has answered about, be it on the command line."""
     settings = load_settings()
     with transaction() as tx:
-        admit(tx, settings.tasks, settings.approvals)
+        admit(tx, settings.tasks, terms_of(settings))

@@ -27,6 +27,7 @@ from ml_pipeline.models.plots import plots
 from ml_pipeline.models.provenance import origin, recipe_digest
 from ml_pipeline.models.publication import is_known, settle
 from ml_pipeline.models.registry import Registered, Registry
+from ml_pipeline.models.rollouts.terms import terms_of
 from ml_pipeline.models.sample_rows import sample_rows
 from ml_pipeline.models.sentence_vectors import MAX_ROWS
 from ml_pipeline.models.specification import read_specification
@@ -156,7 +157,7 @@ def publish(ticket: Ticket) -> dict[str, str]:
     bundle = _proven(registry, ticket, version) if verdict is GateVerdict.PROMOTE else None
     with transaction() as tx:
         decided = Decided(verdict, evidence["reason"], evidence, version.name)
-        settled = settle(tx, task, decided, bundle, load_settings().approvals)
+        settled = settle(tx, task, decided, bundle, terms_of(load_settings()))
         outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
         requests.close(tx, ticket["retraining"], outcome)
     _mirror(registry, {version: settled.verdict})

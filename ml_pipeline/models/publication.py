@@ -1,6 +1,7 @@
 """What becomes of a verdict: one decision, and with it who serves. In the caller's transaction."""
 
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,9 +10,12 @@ from ml_pipeline.database.engine import Transaction
 from ml_pipeline.errors import RegistryError
 from ml_pipeline.models import store
 from ml_pipeline.models.approvals import store as approvals
-from ml_pipeline.models.approvals.store import Permission, Question
+from ml_pipeline.models.rollouts import store as rollouts
+from ml_pipeline.models.rollouts.standing import State
+from ml_pipeline.models.rollouts.steps import go_on
+from ml_pipeline.models.rollouts.terms import AT_ONCE, Terms
+from ml_pipeline.models.rollouts.transitions import Move
 from ml_pipeline.models.store import Decided
-from ml_pipeline.vocabulary.approvals import ApprovalKind, ApprovalRule
 from ml_pipeline.vocabulary.tasks import Task
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 
@@ -44,9 +48,9 @@ def settle(
     task: Task,
     decided: Decided,
     bundle: Bundle | None = None,
-    rules: Sequence[ApprovalRule] = (),
+    terms: Terms = AT_ONCE,
 ) -> Settled:
-    """Record ``decided``; a PROMOTE with its ``bundle`` lets its version in at once, or once a person granted it.
+    """Record ``decided``; a PROMOTE with its ``bundle`` begins the rollout of its version.
 
     Two retrainings at once wait for each other here. The second finds its rows judged already, or a champion it was
     not compared with: then it does not replace it.
@@ -67,55 +71,36 @@ def settle(
     decision = store.record(tx, task, decided)
     if decided.verdict is GateVerdict.PROMOTE:
         assert bundle is not None, "nothing is promoted without a proven bundle"
-        _let_in(tx, task, decided, (decision, bundle), rules)
+        _let_in(tx, task, decided, decision, bundle, terms)
     elif decided.verdict is GateVerdict.HOLD:
         store.reject(tx, task, decided.version, decision)
     log.info("gate.decided task=%s verdict=%s version=%s", task.name, decided.verdict, decided.version or "none")
     return Settled(decided.verdict, is_new=True)
 
 
-def admit(tx: Transaction, tasks: Sequence[Task], rules: Sequence[ApprovalRule]) -> dict[str, int]:
-    """Let in what a person granted, reject what one declined; return how many of each, and how many wait on."""
-    counts = dict.fromkeys(Permission, 0)
-    known = {(task.name, str(task.mode)): task for task in tasks}
-    for row in approvals.candidates(tx):
-        task = known.get((row["task"], row["mode"]))
-        if task is None:
-            continue
+def admit(tx: Transaction, tasks: Sequence[Task], terms: Terms, *, actor: str = store.ACTOR) -> dict[str, int]:
+    """Let in what a person granted, reject what one declined; return how many candidates came to which state.
+
+    ``candidate``: how many wait on.
+    """
+    counts: Counter[str] = Counter()
+    for task in tasks:
         store.lock(tx, task)
-        decided = Decided(GateVerdict.PROMOTE, row["reason"], row["evidence"], row["version"])
-        told = approvals.permission(tx, _question(tx, task, decided), rules)
-        current = _against_who_serves(tx, task, decided)
-        counts[told] += 1
-        if told is Permission.DECLINED or current.verdict is not GateVerdict.PROMOTE:
-            approvals.end_candidates(tx, task, becomes="rejected", actor=store.ACTOR, because=current.reason)
-        elif told is Permission.GRANTED:
-            approvals.end_candidates(tx, task, becomes=None, actor=store.ACTOR, because="granted")
-            store.promote(tx, task, row["version"], row["decision"], row["bundle"])
-        log.info("candidate.%s task=%s version=%s", told, task.name, row["version"])
-    return {str(told): count for told, count in counts.items()}
+        held = rollouts.standing(tx, task)
+        if held.candidate:
+            move = go_on(tx, task, held, {}, terms, actor=actor)
+            counts[move.state if move and move.version == held.candidate.version else State.CANDIDATE] += 1
+    return dict(counts)
 
 
-def _let_in(
-    tx: Transaction, task: Task, decided: Decided, proven: tuple[str, Bundle], rules: Sequence[ApprovalRule]
-) -> None:
-    decision, bundle = proven
-    overtaken = f"overtaken by {decided.version}"
-    approvals.end_candidates(tx, task, becomes="rejected", actor=store.ACTOR, because=overtaken)
-    if approvals.permission(tx, _question(tx, task, decided), rules) is Permission.GRANTED:
-        store.promote(tx, task, decided.version, decision, bundle)
-    else:
-        store.keep_candidate(tx, task, decided.version, decision, bundle)
-
-
-def _question(tx: Transaction, task: Task, decided: Decided) -> Question:
-    kind = ApprovalKind.SHADOW if store.champion(tx, task) else ApprovalKind.FIRST
-    figures = {
-        name: f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
-        for name, figure in decided.evidence.get("metrics", {}).items()
-    }
-    evidence = {"champion": decided.evidence.get("champion"), **figures, "run_id": decided.evidence.get("run_id")}
-    return Question(kind, task, decided.version, str(kind), decided.reason, evidence)
+def _let_in(tx: Transaction, task: Task, decided: Decided, decision: str, bundle: Bundle, terms: Terms) -> None:
+    """Let the version wait as candidate, in the place of one that waits already, and go on where it may."""
+    if waiting := rollouts.standing(tx, task).candidate:
+        reason = f"overtaken by {decided.version}"
+        rollouts.make(tx, task, Move(waiting.version, State.REJECTED, reason), store.ACTOR)
+        approvals.withdraw(tx, task, waiting.version, actor=store.ACTOR, because=reason)
+    store.keep_candidate(tx, task, decided.version, decision, bundle)
+    go_on(tx, task, rollouts.standing(tx, task), {}, terms, actor=store.ACTOR)
 
 
 def _against_who_serves(tx: Transaction, task: Task, decided: Decided) -> Decided:

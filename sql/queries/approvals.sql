@@ -43,27 +43,6 @@ SELECT answer_approval(CAST(:approval AS uuid), :is_granted, :actor, :because);
 -- name: expire()$
 SELECT expire_approvals();
 
--- name: candidates()
--- Versions that passed their gate and wait for a person, with their bundle and their gate's evidence; the oldest first.
-SELECT r.task, r.mode, r.version, r.decision::text AS decision, r.digest, b.content, d.reason, d.evidence
-FROM model_rollouts AS r
-JOIN decisions AS d USING (decision)
-JOIN model_bundles AS b USING (digest)
-WHERE r.state = 'candidate' AND r.until IS NULL
-ORDER BY r.rollout;
-
--- name: end_candidates(task, mode, becomes)
--- The candidates of a task wait no longer; what they become, null for what is told elsewhere.
-WITH ended AS (
-    UPDATE model_rollouts SET until = now()
-    WHERE task = :task AND mode = :mode AND state = 'candidate' AND until IS NULL
-    RETURNING task, mode, version, digest, decision
-), entered AS (
-    INSERT INTO model_rollouts (task, mode, version, state, digest, decision)
-    SELECT task, mode, version, :becomes, digest, decision FROM ended WHERE CAST(:becomes AS text) IS NOT NULL
-)
-SELECT version FROM ended;
-
 -- name: withdraw(task, mode, version, actor, because)!
 -- A version that is not to go on needs no answer any more.
 SELECT answer_approval(approval, false, :actor, :because)

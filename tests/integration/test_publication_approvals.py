@@ -1,18 +1,20 @@
 """A version that passed its gate, where the policy wants a person before it is let in."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.models import publication
 from ml_pipeline.models.approvals import store as approvals
+from ml_pipeline.models.rollouts.terms import AT_ONCE, Terms
 from ml_pipeline.models.store import Decided
 from ml_pipeline.vocabulary.approvals import ApprovalKind, ApprovalRule
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, NEEDS
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.integration.events import rows
 
-RULES = (ApprovalRule((ApprovalKind.FIRST, ApprovalKind.SHADOW)),)
+ASKING = replace(AT_ONCE, approvals=(ApprovalRule((ApprovalKind.FIRST, ApprovalKind.CHAMPION)),))
 
 
 def passed(number: int, champion: str | None = None) -> None:
@@ -26,7 +28,7 @@ def passed(number: int, champion: str | None = None) -> None:
     }
     with transaction() as tx:
         decided = Decided(GateVerdict.PROMOTE, "surely better", evidence, version)
-        publication.settle(tx, NEEDS, decided, (digest, b"bundle"), RULES)
+        publication.settle(tx, NEEDS, decided, (digest, b"bundle"), ASKING)
 
 
 def answer(*, is_granted: bool) -> None:
@@ -35,9 +37,9 @@ def answer(*, is_granted: bool) -> None:
         approvals.answer(tx, waiting["approval"], is_granted=is_granted, actor="ana", because="I looked")
 
 
-def admit(rules=RULES) -> dict[str, int]:
+def admit(terms: Terms = ASKING) -> dict[str, int]:
     with transaction() as tx:
-        return publication.admit(tx, DEFAULT_TASKS, rules)
+        return publication.admit(tx, DEFAULT_TASKS, terms)
 
 
 def states(database) -> list[tuple[str, str]]:
@@ -57,8 +59,8 @@ def test_a_first_champion_waits_for_a_person_and_serves_once_granted(emptied_dat
 
     counts = admit()
 
-    assert waiting == ([("needs.detect/1", "candidate")], [], {"granted": 0, "waiting": 1, "declined": 0})
-    assert counts == {"granted": 1, "waiting": 0, "declined": 0}
+    assert waiting == ([("needs.detect/1", "candidate")], [], {"candidate": 1})
+    assert counts == {"champion": 1}
     assert states(emptied_database) == [("needs.detect/1", "champion")]
     assert served(emptied_database) == ["needs.detect/1"]
     (approval,) = rows(emptied_database, "SELECT kind, headline, evidence FROM approvals")
@@ -74,7 +76,7 @@ def test_a_declined_one_is_rejected_and_nobody_serves(emptied_database):
 
     assert states(emptied_database) == [("needs.detect/1", "rejected")]
     assert served(emptied_database) == []
-    assert admit() == {"granted": 0, "waiting": 0, "declined": 0}
+    assert admit() == {}
 
 
 def test_a_later_one_that_passed_takes_the_place_of_one_that_waits_and_its_question_with_it(emptied_database):
@@ -106,7 +108,7 @@ def test_a_candidate_that_was_not_compared_with_who_serves_by_now_is_not_let_in(
 def test_what_waits_goes_on_once_no_rule_wants_a_person_any_more(emptied_database):
     passed(1)
 
-    admit(rules=())
+    admit(AT_ONCE)
 
     assert states(emptied_database) == [("needs.detect/1", "champion")]
 

@@ -91,14 +91,6 @@ def expire(tx: Transaction) -> int:
     return int(queries("approvals").expire(tx))
 
 
-def candidates(tx: Transaction) -> list[Row]:
-    """Return what passed its gate and waits for a person: task, mode, version, decision, bundle, reason, evidence."""
-    found = [dict(row) for row in queries("approvals").candidates(tx)]
-    return [row | {"bundle": (row.pop("digest"), bytes(row.pop("content")))} for row in found]
-
-
-def end_candidates(tx: Transaction, task: Task, *, becomes: str | None, actor: str, because: str) -> None:
-    """Let no version of the task wait any longer, and no question about one of them."""
-    of = {"task": task.name, "mode": task.mode}
-    for row in queries("approvals").end_candidates(tx, **of, becomes=becomes):
-        queries("approvals").withdraw(tx, **of, version=row["version"], actor=actor, because=because)
+def withdraw(tx: Transaction, task: Task, version: str, *, actor: str, because: str) -> None:
+    """Let nobody be asked any more whether the version may go on: it goes no further."""
+    queries("approvals").withdraw(tx, task=task.name, mode=task.mode, version=version, actor=actor, because=because)

@@ -25,47 +25,67 @@ class QualityFinding:
     numbers: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Bounds:
+    """After each cluster: the loss so far, from what and up to what it surely is, each at its own error."""
+
+    loss: Numbers
+    low: Numbers
+    high: Numbers
+    worth: Numbers
+
+    @property
+    def is_harmful(self) -> bool:
+        return bool((self.low > 0).any())
+
+
 def judge_quality(scored: Scored, rules: Rules) -> QualityFinding:
     """Test the paired loss for harm and for non-inferiority; customers are what is drawn, not rows.
 
     Rows are weighted by one over the chance that the version acted which did: else the world as the champion makes it
     would count nineteen times at a share of .05, and the challenger be judged by conversations that it did not lead.
     """
-    extra, weight = _by_cluster(scored)
-    if not weight.sum():
+    bounds = bounds_of(scored, rules)
+    if not bounds.loss.size:
         return QualityFinding(False, False, None, 0, {"clusters": 0})
+    loss, high, worth = (float(values[-1]) for values in (bounds.loss, bounds.high, bounds.worth))
+    numbers = {
+        "loss": loss,
+        "high": high if np.isfinite(high) else None,
+        "margin": rules.quality_margin,
+        "surely_worse_by": float(max(bounds.low.max(), 0)),
+        "clusters": len(bounds.loss),
+        "worth_clusters": worth,
+        "rows": len(scored.weight),
+        "outcomes_arose_under": "the serving mix, weighted to both versions alike",
+    }
+    return QualityFinding(bounds.is_harmful, high <= rules.quality_margin, loss, len(bounds.loss), numbers)
+
+
+def bounds_of(scored: Scored, rules: Rules) -> Bounds:
+    """Return the bounds after each cluster; infinite while clusters are few, empty without weight."""
+    extra, weight = _by_cluster(scored)
     weights = np.cumsum(weight)
     loss = np.cumsum(extra) / weights
     worth = weights**2 / np.cumsum(weight**2)
     variance = worth * _squares(extra, weight, loss) / weights**2
-    harm_low = np.where(worth >= MIN_CLUSTERS, loss - radius(worth, variance, rules.quality_alpha), -np.inf).max()
-    high = float(loss[-1] + radius(worth, variance, rules.false_advance)[-1])
-    numbers = {
-        "loss": float(loss[-1]),
-        "high": high,
-        "margin": rules.quality_margin,
-        "surely_worse_by": float(max(harm_low, 0)),
-        "clusters": len(weight),
-        "worth_clusters": float(worth[-1]),
-        "rows": len(scored.weight),
-        "outcomes_arose_under": "the serving mix, weighted to both versions alike",
-    }
-    return QualityFinding(
-        is_harmful=bool(harm_low > 0),
-        is_noninferior=bool(worth[-1] >= MIN_CLUSTERS and high <= rules.quality_margin),
-        loss=float(loss[-1]),
-        clusters=len(weight),
-        numbers=numbers,
+    is_enough = worth >= MIN_CLUSTERS
+    return Bounds(
+        loss,
+        np.where(is_enough, loss - radius(worth, variance, rules.quality_alpha), -np.inf),
+        np.where(is_enough, loss + radius(worth, variance, rules.false_advance), np.inf),
+        worth,
     )
 
 
 def _by_cluster(scored: Scored) -> tuple[Numbers, Numbers]:
     """Return weighted loss and weight of each cluster, in the order in which they were first seen."""
-    _, first, of = np.unique(scored.cluster, return_index=True, return_inverse=True)
+    heard = scored.weight > 0
+    _, first, of = np.unique(scored.cluster[heard], return_index=True, return_inverse=True)
     place = np.argsort(np.argsort(first))[of]
     count = len(first)
-    extra = np.bincount(place, scored.weight * (scored.ours - scored.theirs), count)
-    return extra.astype(float), np.bincount(place, scored.weight, count).astype(float)
+    weight, extra = scored.weight[heard], (scored.ours - scored.theirs)[heard]
+    return np.bincount(place, weight * extra, count).astype(float), np.bincount(place, weight, count).astype(float)
 
 
 def _squares(extra: Numbers, weight: Numbers, loss: Numbers) -> Numbers:

@@ -2,19 +2,10 @@
 
 from dataclasses import dataclass
 
+from ml_pipeline.vocabulary.rollouts import STEPS, Step
+
 SALES_PART, SENTINELS_PART, QUALITY_PART = 0.55, 0.35, 0.1
 """How the chance of a false stop is divided among all tests of a rollout. Sales have least to go by and get most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A step of the canary. ``min_matured``: challenger conversations of full age it must have seen before the next."""
-
-    share: float
-    min_matured: int
-
-
-STEPS = (Step(0.05, 200), Step(0.25, 500), Step(0.5, 1000))
 
 
 @dataclass(frozen=True, slots=True)

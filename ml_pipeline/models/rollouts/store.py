@@ -1,0 +1,89 @@
+"""How rollouts stand and what they move, in the records. Nothing here commits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from ml_pipeline.database.engine import Transaction
+from ml_pipeline.database.named_sql import queries
+from ml_pipeline.errors import RolloutError
+from ml_pipeline.models.rollouts.standing import Held, Standing, State
+from ml_pipeline.models.rollouts.transitions import Move
+from ml_pipeline.vocabulary.tasks import Task
+
+ACTOR = "watch_rollouts"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """When agents ran what the policy names beside a champion: ``spans`` as Postgres writes them, ``days`` in all."""
+
+    spans: str
+    is_paused: bool
+    days: float
+
+
+def standing(tx: Transaction, task: Task, now: datetime | None = None) -> Standing:
+    """Return what versions of the task hold; ``now``, the present by default, is until when days are counted."""
+    now = now or datetime.now(UTC)
+    rows = queries("rollouts").standing(tx, task=task.name, mode=task.mode)
+    held = tuple(Held(**{**row, "state": State(row["state"])}) for row in rows)
+    known = Standing(held)
+    since = known.holdback.since if known.holdback else now
+    ran = running(tx, task, since, now)
+    return Standing(held, ran.is_paused, ran.days)
+
+
+def running(tx: Transaction, task: Task, since: datetime, now: datetime) -> Running:
+    return Running(**queries("rollouts").running(tx, task=task.name, since=since, now=now))
+
+
+def begun_at(tx: Transaction, version: str) -> datetime | None:
+    """Return when the version was first tried beside a champion; None: it never was."""
+    begun: datetime | None = queries("rollouts").begun_at(tx, version=version)
+    return begun
+
+
+def make(tx: Transaction, task: Task, move: Move, actor: str) -> None:
+    """Make the move: a decision, the states it changes, a new policy. The caller holds the lock of the task.
+
+    Raises:
+        RolloutError: if a version cannot be taken back.
+    """
+    named, of_task = queries("rollouts"), {"task": task.name, "mode": task.mode}
+    decision = named.record_move(
+        tx,
+        **of_task,
+        version=move.version,
+        verdict=move.state.upper(),
+        reason=move.reason,
+        evidence=msgspec.json.encode(dict(move.evidence)).decode(),
+        actor=actor,
+    )
+    if move.state is State.ROLLED_BACK:
+        _take_back(tx, task, move, actor)
+        return
+    for each in (*move.clears, move):
+        named.enter(tx, **of_task, version=each.version, state=each.state, share=each.share, decision=decision)
+    named.publish_policy(tx)
+
+
+def history(tx: Transaction, task: Task) -> Sequence[Row]:
+    """Return the latest moves of the task, the newest first: decided_at, version, kind, verdict, reason, actor."""
+    return [dict(row) for row in queries("rollouts").history(tx, task=task.name, mode=task.mode)]
+
+
+def _take_back(tx: Transaction, task: Task, move: Move, actor: str) -> None:
+    done = queries("rollouts").take_back(
+        tx, task=task.name, mode=task.mode, to_version=move.serves, because=move.reason, actor=actor
+    )
+    if done["status"] != "rolled_back":
+        raise RolloutError(
+            f"{move.version} was to be taken back for {move.serves} ({move.reason}), and was not: {done['reason']};"
+            f" take it out by hand: ml-pipeline rollback {task.name} --to caller --why …"
+        )
