@@ -18,6 +18,7 @@ from ml_pipeline.models.scores import Block, Numbers
 SLICES = {"language": 2, "program": 2, "platform": 4, "age_band": 5, "phase": 8, "customer": 2}
 STRESSES = ("typos", "placeholders", "truncated context")
 STRESS_NOISE = 0.5
+LABEL_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,21 @@ def draw(setting: Setting, generator: np.random.Generator) -> Gate:
         name: generator.integers(count, size=conversations)[clusters].astype(str) for name, count in SLICES.items()
     }
     return Gate(block, candidate, champion, slices)
+
+
+def draw_labels(conversations: int, generator: np.random.Generator) -> tuple[Block, Answers, Answers]:
+    """Return a block of four labels that hold in a twentieth of the turns, and two equal models of them."""
+    clusters = np.repeat(np.arange(conversations), 8)
+    truth = generator.random((len(clusters), 4)) < LABEL_SHARE
+    ours, theirs = (
+        expit(
+            1.2 * truth - 3 + 0.6 * generator.normal(size=(conversations, 4))[clusters]
+            + 0.8 * generator.normal(size=truth.shape)
+        )
+        for _ in range(2)
+    )  # fmt: skip
+    block = Block(("a", "b", "c", "d"), truth, np.ones(len(clusters)), clusters)
+    return block, Answers("candidate", ours), Answers("champion", theirs)
 
 
 def _noise(setting: Setting, clusters: Numbers, generator: np.random.Generator) -> list[Numbers]:
