@@ -1,0 +1,215 @@
+import hashlib
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from ml_pipeline.errors import ArtifactError, RegistryError
+from ml_pipeline.models.names import model_name
+from ml_pipeline.models.registry.connection import downloaded, mlflow_at
+from ml_pipeline.models.registry.model_file import MODEL_FILE, TRUSTED_TYPES, file_digest, load
+from ml_pipeline.models.registry.version import Registered
+from ml_pipeline.vocabulary.tasks import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from sklearn.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
+CARD_FILE = "card.md"
+
+
+class Registry:
+    """The MLflow server at ``uri``. A run holds what one retraining of one task left behind."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def start(self, task: Task, frozen: "pd.DataFrame", dataset: Mapping[str, Any]) -> str:
+        """Open a run with its frozen rows and what is known of them; return its id."""
+        with mlflow_at(self.uri, "open a run") as mlflow:
+            experiment = mlflow.get_experiment_by_name(model_name(task))
+            experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(model_name(task))
+            with mlflow.start_run(experiment_id=experiment_id) as run, TemporaryDirectory() as folder:
+                path = Path(folder) / FROZEN_FILE
+                frozen.to_csv(path, index=False)
+                mlflow.log_artifact(str(path))
+                # MLflow keeps 36 characters of a digest; the tag has all.
+                rows = mlflow.data.from_pandas(frozen, name=model_name(task), digest=dataset["digest"][:32])
+                asked = dataset["specification"]
+                tags = {name: asked[name] for name in ("cut_off", "known_until")}
+                tags["specification_digest"] = dataset["specification_digest"]
+                mlflow.log_input(rows, context="training", tags=tags)
+                mlflow.log_dict(dict(dataset), DATASET_FILE)
+                mlflow.set_tags({"dataset_digest": dataset["digest"], "asked_because": dataset["asked_because"]})
+            return str(run.info.run_id)
+
+    def frozen(self, run_id: str) -> "pd.DataFrame":
+        """Return the frozen rows of a run."""
+        import pandas as pd
+
+        with downloaded(self.uri, f"runs:/{run_id}/{FROZEN_FILE}") as path:
+            return pd.read_csv(
+                path,
+                parse_dates=["started_at", "learnt_at"],
+                dtype={"conversation_id": str, "customer_group": str, "feature_digest": str, "arms": str},
+                float_precision="round_trip",
+                keep_default_na=False,
+            )
+
+    def dataset(self, run_id: str) -> dict[str, Any]:
+        """Return what is known of the frozen rows of a run."""
+        return self._document(run_id, DATASET_FILE)
+
+    def log_training(
+        self,
+        run_id: str,
+        model: "Pipeline",
+        params: Mapping[str, Any],
+        curve: Sequence[tuple[str, float]],
+        example: "pd.DataFrame",
+        labels: Sequence[str],
+    ) -> str:
+        """Keep the trained model with its parameters and what the search tried, in order; return its file's SHA-256.
+
+        It is that of the file as MLflow has it now: what is judged and published is this file or nothing.
+        """
+        import pandas as pd
+
+        with mlflow_at(self.uri, "keep the trained model") as mlflow:
+            from mlflow.models import infer_signature
+
+            answers = pd.DataFrame(model.predict_proba(example), columns=list(labels))
+            with mlflow.start_run(run_id=run_id):
+                mlflow.log_params(dict(params))
+                for step, (metric, value) in enumerate(curve):
+                    mlflow.log_metric(f"search_{metric}", value, step=step)
+                info = mlflow.sklearn.log_model(
+                    model,
+                    name="model",
+                    serialization_format="skops",
+                    skops_trusted_types=TRUSTED_TYPES,
+                    signature=infer_signature(example, answers),
+                    input_example=example,
+                    pyfunc_predict_fn="predict_proba",
+                    pip_requirements=_requirements(),
+                )
+                with downloaded(self.uri, f"{info.model_uri}/{MODEL_FILE}") as file:
+                    digest = file_digest(file)
+                mlflow.set_tags({"model_uri": info.model_uri, "model_sha256": digest})
+        return digest
+
+    def model(self, run_id: str, digest: str) -> "Pipeline":
+        """Return the trained model of a run, whose file has this SHA-256.
+
+        Raises:
+            ArtifactError: if it is another file, or holds anything but what we train; nothing of it is run.
+        """
+        with mlflow_at(self.uri, "read a run") as mlflow:
+            uri = mlflow.get_run(run_id).data.tags.get("model_uri")
+        if uri is None:
+            raise RegistryError(f"run {run_id} holds no trained model; run the retraining again from its first task")
+        with downloaded(self.uri, uri) as folder:
+            return load(folder, digest, f"run {run_id}")
+
+    def log_assessment(
+        self,
+        run_id: str,
+        evidence: Mapping[str, Any],
+        card: str,
+        figures: Iterator[tuple[str, "Figure"]],
+    ) -> str:
+        """Keep the evidence, the card, the figures, every metric with its interval; return the evidence's SHA-256."""
+        told = json.dumps(dict(evidence), indent=2)
+        with mlflow_at(self.uri, "keep the assessment") as mlflow, mlflow.start_run(run_id=run_id):
+            mlflow.log_metrics(_flat_metrics(evidence))
+            mlflow.log_text(told, EVIDENCE_FILE)
+            mlflow.log_text(card, CARD_FILE)
+            for name, figure in figures:
+                mlflow.log_figure(figure, name)
+            mlflow.set_tags({"gate": evidence["verdict"], "mlflow.note.content": card})
+        return hashlib.sha256(told.encode()).hexdigest()
+
+    def evidence(self, run_id: str, digest: str) -> dict[str, Any]:
+        """Return what the assessment of a run left, which has this SHA-256.
+
+        Raises:
+            ArtifactError: if it was altered since.
+        """
+        with downloaded(self.uri, f"runs:/{run_id}/{EVIDENCE_FILE}") as path:
+            if file_digest(path) != digest:
+                raise ArtifactError(
+                    f"the evidence of run {run_id} was refused: it was altered since it was judged; find out by whom,"
+                    " then run the retraining again from its first task"
+                )
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def register(self, run_id: str, task: Task, evidence: Mapping[str, Any], card: str) -> Registered:
+        """Return the registered version of a run, made unless it exists."""
+        name = model_name(task)
+        with mlflow_at(self.uri, "register a version") as mlflow:
+            client = mlflow.MlflowClient()
+            found = client.search_model_versions(f"run_id='{run_id}'")
+            if found:
+                return Registered(name, int(found[0].version))
+            uri = mlflow.get_run(run_id).data.tags["model_uri"]
+            tags = {
+                "dataset_digest": evidence["dataset"]["digest"],
+                "code_revision": evidence["revision"] or "",
+            }
+            made = mlflow.register_model(uri, name, await_registration_for=0, tags=tags)
+            client.update_model_version(name, made.version, description=card)
+            return Registered(name, int(made.version))
+
+    def mirror(self, champion: Registered, previous: Registered | None) -> None:
+        """Let the aliases say what Postgres says."""
+        with mlflow_at(self.uri, "set the aliases") as mlflow:
+            client = mlflow.MlflowClient()
+            held = client.get_registered_model(champion.model).aliases
+            for alias, version in (("champion", champion), ("previous", previous)):
+                if version and str(held.get(alias)) != str(version.number):
+                    client.set_registered_model_alias(version.model, alias, str(version.number))
+                    log.info("registry.mirrored model=%s alias=%s version=%d", version.model, alias, version.number)
+
+    def mark(self, version: Registered, tags: Mapping[str, str]) -> None:
+        with mlflow_at(self.uri, "tag a version") as mlflow:
+            for name, value in tags.items():
+                mlflow.MlflowClient().set_model_version_tag(version.model, str(version.number), name, value)
+
+    def reach(self) -> None:
+        """See that MLflow answers.
+
+        Raises:
+            RegistryError: if it does not.
+        """
+        with mlflow_at(self.uri, "answer") as mlflow:
+            mlflow.search_experiments(max_results=1)
+
+    def _document(self, run_id: str, name: str) -> dict[str, Any]:
+        with downloaded(self.uri, f"runs:/{run_id}/{name}") as path:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _requirements() -> list[str]:
+    from ml_pipeline.models.provenance import libraries
+
+    return [f"{name}=={number}" for name, number in libraries().items() if name != "mlflow"]
+
+
+def _flat_metrics(evidence: Mapping[str, Any]) -> dict[str, float]:
+    flat: dict[str, float] = {}
+    for prefix, figures in (("", evidence["metrics"]), ("random_split_", evidence["random_split"]["metrics"])):
+        for metric, figure in figures.items():
+            flat[f"{prefix}{metric}"] = figure["value"]
+            flat |= {f"{prefix}{metric}_{bound}": figure[bound] for bound in ("low", "high")}
+    flat |= {f"gain_over_{_word(name)}": gain["value"] for name, gain in evidence["gains"].items()}
+    return flat
+
+
+def _word(name: str) -> str:
+    return "".join(character if character.isalnum() else "_" for character in name)
