@@ -7,10 +7,10 @@ import numpy as np
 
 from ml_pipeline.models.rollouts.confidence import radius
 from ml_pipeline.models.rollouts.draw import log_evidence, observed_ratio
-from ml_pipeline.models.rollouts.evidence import Faults, Numbers, Pulse, Shifts
+from ml_pipeline.models.rollouts.evidence import Booleans, Faults, Numbers, Pulse, Shifts
 from ml_pipeline.models.rollouts.rules import Rules
 
-BUDGET: Mapping[str, float] = {"errors": 0.4, "fallbacks": 0.4, "slow": 0.1, "shift": 0.1}
+BUDGET: Mapping[str, float] = {"errors": 0.45, "fallbacks": 0.45, "slow": 0.05, "shift": 0.05}
 """Parts of the sentinels' error. Errors and fallbacks are rare events and need it; slowness and shifts show at once."""
 MORE: Mapping[float, float] = {2.0: 0.1, 5.0: 0.9}
 RATIO_FLOOR = 1.5
@@ -44,15 +44,21 @@ def judge_sentinels(pulse: Pulse, rules: Rules) -> list[Sentinel]:
         _of_faults("errors", pulse.errors, rules),
         _of_faults("fallbacks", pulse.fallbacks, rules),
         _of_faults("slow", pulse.slow, rules),
-        *_of_shifts(pulse.shifts, rules.sentinels_alpha * BUDGET["shift"]),
+        *_of_shifts(pulse.shifts, rules),
     ]
 
 
 def fault_path(faults: Faults) -> Numbers:
     """Return the log evidence after each stretch that the challenger has more of these faults."""
-    return log_evidence(
-        faults.challenger.astype(float), faults.champion.astype(float), faults.chance, null=1.0, alternatives=MORE
-    )
+    return log_evidence(*_counts(faults), faults.chance, null=1.0, alternatives=MORE)
+
+
+def fault_alarms(name: str, faults: Faults, rules: Rules) -> Booleans:
+    """Return after which stretches it was proven that there are more, and so many more that it matters."""
+    ours, theirs = _counts(faults)
+    is_proven = np.maximum.accumulate(fault_path(faults)) >= _needed(name, rules)
+    is_large = np.cumsum(ours * (1 - faults.chance)) >= RATIO_FLOOR * np.cumsum(theirs * faults.chance)
+    return np.asarray(is_proven & is_large)
 
 
 def shift_path(shifts: Shifts, alpha: float) -> Numbers:
@@ -63,21 +69,31 @@ def shift_path(shifts: Shifts, alpha: float) -> Numbers:
     return np.where(calls >= MIN_CALLS, np.maximum(certain, 0) / _spread(calls, shifts), 0)
 
 
+def shift_alpha(rules: Rules, labels: int) -> float:
+    """Return the error of the shift of each label."""
+    return rules.sentinels_alpha * BUDGET["shift"] / labels
+
+
 def _of_faults(name: str, faults: Faults, rules: Rules) -> Sentinel:
-    """A fault is proven by the test, and as large as to matter by what was observed."""
-    path = fault_path(faults)
+    alarms, path = fault_alarms(name, faults, rules), fault_path(faults)
     evidence = float(path.max()) if path.size else 0.0
-    needed = -float(np.log(rules.sentinels_alpha * BUDGET[name]))
-    ratio = observed_ratio(faults.challenger.astype(float), faults.champion.astype(float), faults.chance)
-    is_large = ratio is None or ratio >= RATIO_FLOOR
-    return Sentinel(name, evidence >= needed and is_large, ratio, evidence, needed)
+    ratio = observed_ratio(*_counts(faults), faults.chance)
+    return Sentinel(name, bool(alarms[-1:].any()), ratio, evidence, _needed(name, rules))
 
 
-def _of_shifts(shifts: Mapping[str, Shifts], alpha: float) -> Iterator[Sentinel]:
+def _of_shifts(shifts: Mapping[str, Shifts], rules: Rules) -> Iterator[Sentinel]:
     for label, shift in shifts.items():
-        path = shift_path(shift, alpha / len(shifts))
+        path = shift_path(shift, shift_alpha(rules, len(shifts)))
         certain = float(path.max()) if path.size else 0.0
         yield Sentinel(f"shift of {label}", certain > SHIFT_FLOOR, _observed_shift(shift), certain, SHIFT_FLOOR)
+
+
+def _counts(faults: Faults) -> tuple[Numbers, Numbers]:
+    return faults.challenger.astype(float), faults.champion.astype(float)
+
+
+def _needed(name: str, rules: Rules) -> float:
+    return -float(np.log(rules.sentinels_alpha * BUDGET[name]))
 
 
 def _observed_shift(shifts: Shifts) -> float | None:
