@@ -39,13 +39,13 @@ def test_a_gate_meets_what_is_left_of_the_budget_and_who_served_its_conversation
         ("c2", "caller", 9_000),
         ("c3", "conversion.anticipate/2", 18_000),
     ):
-        answer = {"probabilities": {"sold": 0.3}, "version": version}
+        told = {"sold": 0.3}
         append(
             database,
             [
                 turn(name, 0, role="user", at=after(start)),
-                prediction(name, 0, "conversion", at=after(start), **answer),
-                prediction(name, 0, "conversion", at=after(start), **{**answer, "version": "x/9"}, is_served=False),
+                prediction(name, 0, "conversion", probabilities=told, at=after(start), version=version),
+                prediction(name, 0, "conversion", probabilities=told, at=after(start), version="x/9", is_served=False),
                 outcome(name, "converted", at=after(start + 60)),
             ],
         )

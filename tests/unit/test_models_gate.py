@@ -181,6 +181,20 @@ def test_worse_calibration_than_the_champion_s_holds_a_candidate_back_but_not_ag
     assert against_baseline.verdict is PROMOTE
 
 
+def test_a_better_ranking_does_not_excuse_a_worse_brier_score():
+    rows = block(2_000)
+    better = answers(rows, 1.6)
+    inflated = replace(better, probabilities=better.probabilities**0.25)
+    rules = GateRules("macro_ap", 0.05, guards=("brier",))
+
+    honest, spoilt = (judge(rows, one, opponents=[answers(rows, 1.0)], rules=rules) for one in (better, inflated))
+
+    assert honest.verdict is PROMOTE
+    assert spoilt.gains == honest.gains
+    assert spoilt.verdict is HOLD
+    assert "brier against champion" in spoilt.reason
+
+
 def test_less_profit_at_the_stakes_of_the_task_holds_a_candidate_back():
     rows = block(2_000, share=0.2)
     timid = answers(rows, 1.8)
