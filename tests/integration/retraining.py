@@ -87,17 +87,31 @@ def states(database: Database) -> list[tuple[str, str]]:
 
 
 def verdicts(database: Database) -> list[tuple[str, str, str]]:
-    found = rows(database, "SELECT task, version, verdict FROM decisions ORDER BY decided_at")
+    found = rows(database, "SELECT task, version, verdict FROM decisions WHERE kind = 'gate' ORDER BY decided_at")
     return [(row["task"], row["version"], row["verdict"]) for row in found]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A point on the way that many tests start from: a database to clone, a copy of MLflow's, the ticket."""
+    """A point on the way that many tests start from: a database to clone, a copy of MLflow's, the ticket.
+
+    ``artifacts``: where MLflow's database says that they lie; a copy lies beside it.
+    """
 
     template: str
     mlflow: Path
+    artifacts: Path
     ticket: Any
+
+    def restore(self, mlflow: Path) -> None:
+        """Make ``mlflow`` the stage's database, and the artifacts what they were."""
+        shutil.copy(self.mlflow, mlflow)
+        shutil.rmtree(self.artifacts)
+        shutil.copytree(_copy_of(self.artifacts), self.artifacts)
+
+
+def _copy_of(artifacts: Path) -> Path:
+    return artifacts.with_name("kept")
 
 
 @pytest.fixture(scope="session")
@@ -112,7 +126,7 @@ def stages(cluster: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
         engine(database.jobs_dsn).dispose()
         engine(database.owner_dsn).dispose()
         run_as_owner(cluster.dsn(), f"CREATE DATABASE {stage}_models TEMPLATE {database.name} STRATEGY wal_log")
-        kept[stage] = Stage(f"{stage}_models", folder / f"{stage}.db", ticket)
+        kept[stage] = Stage(f"{stage}_models", folder / f"{stage}.db", folder / "mlruns", ticket)
         shutil.copy(folder / "mlflow.db", kept[stage].mlflow)
 
     with pytest.MonkeyPatch.context() as patch, chdir(folder):
@@ -122,9 +136,11 @@ def stages(cluster: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
         Registry(load_settings().mlflow_uri).reach()
         keep("learned", {})
         (ticket,) = job.collect(TASK)
-        keep("judged", job.validate(job.train(ticket)))
+        ticket = job.validate(job.train(ticket))
+        keep("judged", ticket)
         job.publish(ticket)
         keep("champion", ticket)
+    shutil.copytree(folder / "mlruns", _copy_of(folder / "mlruns"))
     yield kept
     names = [database.name, *(stage.template for stage in kept.values())]
     run_as_owner(cluster.dsn(), *(f"DROP DATABASE {name} WITH (FORCE)" for name in names))
@@ -151,7 +167,7 @@ class At:
             f"DROP DATABASE {self._database.name} WITH (FORCE)",
             f"CREATE DATABASE {self._database.name} TEMPLATE {stage.template} STRATEGY wal_log",
         )
-        shutil.copy(stage.mlflow, self._folder / "mlflow.db")
+        stage.restore(self._folder / "mlflow.db")
         return stage
 
 

@@ -91,7 +91,7 @@ def test_a_label_nobody_defined_is_counted_and_teaches_nothing(database, mlflow_
 
     job.run(TASK)
 
-    (decision,) = rows(database, "SELECT verdict, evidence FROM decisions")
+    (decision,) = rows(database, "SELECT verdict, evidence FROM decisions WHERE kind = 'gate'")
     assert decision["verdict"] == "PROMOTE"
     assert decision["evidence"]["dataset"]["unknown_labels"]["delivery"] > 0
 
@@ -122,7 +122,7 @@ def test_an_interval_bounds_what_teaches_and_judges(database, mlflow_uri):
 
     job.run(TASK, end=end)
 
-    (decision,) = rows(database, "SELECT evidence FROM decisions")
+    (decision,) = rows(database, "SELECT evidence FROM decisions WHERE kind = 'gate'")
     split = decision["evidence"]["split"]
     assert datetime.fromisoformat(split["gate"]["to"]) < end
     assert sum(split[part]["conversations"] for part in ("train", "calibration", "gate")) <= 100
