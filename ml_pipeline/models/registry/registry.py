@@ -99,8 +99,8 @@ class Registry:
                     pyfunc_predict_fn="predict_proba",
                     pip_requirements=_requirements(),
                 )
-                with downloaded(self.uri, f"{info.model_uri}/{MODEL_FILE}") as file:
-                    digest = file_digest(file)
+                with downloaded(self.uri, info.model_uri) as folder:
+                    digest = file_digest(folder / MODEL_FILE)
                 mlflow.set_tags({"model_uri": info.model_uri, "model_sha256": digest})
         return digest
 
