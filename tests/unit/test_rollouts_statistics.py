@@ -5,14 +5,16 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.rollout_floor import LOOKS_A_DAY, WINDOW_DAYS, Floor, always, make_calls, rollout
 from ml_pipeline.models.rollouts.confidence import radius
 from ml_pipeline.models.rollouts.draw import log_evidence, with_later_starts
 from ml_pipeline.models.rollouts.evidence import Evidence, Faults, Pulse, Scored, Shifts, Started
 from ml_pipeline.models.rollouts.quality import judge_quality
-from ml_pipeline.models.rollouts.rules import Rules, Step
+from ml_pipeline.models.rollouts.rules import Rules
 from ml_pipeline.models.rollouts.sales import harm_path, judge_sales, noninferiority_path, superiority_path
 from ml_pipeline.models.rollouts.sentinels import judge_sentinels
 from ml_pipeline.models.rollouts.verdict import judge
+from ml_pipeline.vocabulary.rollouts import Step
 
 RULES = Rules(steps=(Step(0.05, 100), Step(0.5, 100)))
 
@@ -250,6 +252,24 @@ def test_a_holdback_stays_until_harm_is_shown():
 
     assert judge(evidence("holdback", started=conversations(0, share=0.95)), RULES).act == "stay"
     assert judge(evidence("holdback", started=decayed), RULES).act == "take_back"
+
+
+def test_a_simulated_course_ends_at_the_look_at_which_the_watch_would_end_it():
+    floor = Floor(20_000, ratio=always(0.5), days=60)
+    calls = make_calls(floor, np.random.default_rng(2))
+    course = rollout(calls, Rules(), in_shadow=False)
+    of_age, before = (calls.day + WINDOW_DAYS <= at for at in (course.at, course.at - 1 / LOOKS_A_DAY))
+    is_challenger = calls.draw < 0.05
+    is_sold = calls.luck < calls.chance * np.where(is_challenger, calls.ratio, 1.0)
+    share = np.full(len(is_sold), 0.05)
+
+    found = [
+        judge(evidence(started=Started(is_challenger[known], share[known], is_sold[known])), Rules()).act
+        for known in (before, of_age)
+    ]
+
+    assert course.ended == "taken back"
+    assert found == ["stay", "take_back"]
 
 
 def test_a_verdict_can_be_kept_as_json():

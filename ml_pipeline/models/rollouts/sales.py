@@ -10,7 +10,7 @@ from ml_pipeline.models.rollouts.draw import log_evidence, log_evidence_of_chang
 from ml_pipeline.models.rollouts.evidence import Booleans, Numbers, Started
 from ml_pipeline.models.rollouts.rules import Rules
 
-FEWER: Mapping[float, float] = {0.85: 0.2, 0.7: 0.5, 0.5: 0.3}
+FEWER: Mapping[float, float] = {0.85: 0.1, 0.7: 0.6, 0.5: 0.3}
 """Ratios of sales that the test for harm bets on, and how much on each: most on what can just be seen in time."""
 NOT_FEWER: Mapping[float, float] = {1.0: 0.4, 1.15: 0.3, 1.35: 0.3}
 MORE: Mapping[float, float] = {1.1: 0.4, 1.25: 0.4, 1.5: 0.2}
