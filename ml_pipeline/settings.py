@@ -89,6 +89,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     with the ``min_matured`` conversations it must have seen of full age; empty: what passes its gate is champion."""
     rollout_sale_days: Annotated[float, msgspec.Meta(gt=0, le=365)] = 7.0
     """The age at which a rollout looks whether a conversation was sold; ``attribution_days`` at most."""
+    rollout_false_stop: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.05
+    """The chance that a challenger is taken back that does no harm: over a whole rollout and all of its tests."""
+    rollout_false_advance: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.025
+    """The chance that a step goes on though the challenger is worse by a margin."""
+    rollout_false_superiority: Annotated[float, msgspec.Meta(gt=0, lt=0.5)] = 0.01
+    """The chance that a challenger is said to sell more that does not."""
+    rollout_sales_margin: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.15
+    """The part of the champion's sales that a challenger may lose at most to go on."""
+    rollout_quality_margin: Annotated[float, msgspec.Meta(gt=0)] = 0.01
+    """By how much its log loss may be higher at most, in nats."""
+    rollout_min_shadow: Annotated[int, msgspec.Meta(ge=0)] = 500
+    """Conversations that both versions score before a customer hears the challenger."""
     holdback_share: Annotated[float, msgspec.Meta(ge=0, le=0.5)] = 0.05
     """The share of conversations that stays with the former champion after a promotion; 0: none."""
     holdback_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 14.0

@@ -37,7 +37,15 @@ AT_ONCE = Terms(Rules(steps=()))
 def terms_of(settings: Settings) -> Terms:
     """Return what the settings say of rollouts."""
     return Terms(
-        Rules(steps=tuple(sorted(settings.rollout_steps, key=lambda step: step.share))),
+        Rules(
+            steps=tuple(sorted(settings.rollout_steps, key=lambda step: step.share)),
+            false_stop=settings.rollout_false_stop,
+            false_advance=settings.rollout_false_advance,
+            false_superiority=settings.rollout_false_superiority,
+            sales_margin=settings.rollout_sales_margin,
+            quality_margin=settings.rollout_quality_margin,
+            min_shadow=settings.rollout_min_shadow,
+        ),
         settings.holdback_share,
         settings.holdback_days,
         settings.approvals,
