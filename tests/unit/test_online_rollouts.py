@@ -1,6 +1,7 @@
 """A rollout as an agent sees it: one version per conversation, its draw recorded once, every answer with its chance."""
 
 import time
+from typing import Any
 
 import pytest
 
@@ -23,13 +24,14 @@ def entry(version, state, share=0.0, salt=NEW):
     return ModelEntry("objection", "anticipate", version, state, share, version, salt)
 
 
+def model_of(entry, do):
+    predictor: Any = FakePredictor("trust", do or (lambda: None))
+    return Model(entry, predictor)
+
+
 def obey(service, *entries, do=None, lacking=()):
     """Put a policy in force; ``do``: what a version does before it answers; ``lacking``: versions not loaded here."""
-    models = tuple(
-        Model(each, FakePredictor("trust", (do or {}).get(each.version, lambda: None)))
-        for each in entries
-        if each.version not in lacking
-    )
+    models = tuple(model_of(each, (do or {}).get(each.version)) for each in entries if each.version not in lacking)
     n = service.started().policy.policy.position[1] + 1
     service.started().policy.policy = Policy((1, n), models, entries=entries)
 
@@ -185,8 +187,8 @@ async def test_a_shadow_that_takes_all_the_time_costs_the_champion_nothing(servi
 
 def test_what_a_later_release_adds_to_a_policy_is_left_alone():
     model = (
-        '{"task": "needs", "mode": "detect", "version": "needs.detect/1", "state": "hibernating", "traffic_share": 0.05,'
-        ' "digest": "d", "salt": "s", "to_come": {"any": 1}}'
+        '{"task": "needs", "mode": "detect", "version": "needs.detect/1", "state": "hibernating",'
+        ' "traffic_share": 0.05, "digest": "d", "salt": "s", "to_come": {"any": 1}}'
     )
 
     document = read_document(f'{{"schema": 1, "epoch": 1, "n": 2, "models": [{model}], "more": []}}'.encode())

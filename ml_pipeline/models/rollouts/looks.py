@@ -68,9 +68,9 @@ def read_evidence(tx: Transaction, task: Task, pair: Pair, terms: Terms, *, wind
 
 def _pulse(tx: Transaction, task: Task, spans: str, slow_ms: float | None) -> Pulse:
     named = queries("rollouts")
-    failures = named.failures(tx, spans=spans, slow_ms=slow_ms)
-    fallbacks = named.fallbacks(tx, spans=spans)
-    shifts = named.shifts(tx, labels=list(task.labels))
+    failures = list(named.failures(tx, spans=spans, slow_ms=slow_ms))
+    fallbacks = list(named.fallbacks(tx, spans=spans))
+    shifts = list(named.shifts(tx, labels=list(task.labels)))
     return Pulse(
         _paired_faults(failures, "failed"),
         Faults(_counts(_column(fallbacks, "ours")), _counts(_column(fallbacks, "theirs")),
@@ -86,8 +86,13 @@ def _paired_faults(rows: Sequence[Row], kind: str) -> Faults:
 
 
 def _shifts(rows: Sequence[Row]) -> Shifts:
-    sums = ("total", "squares", "champion_total", "champion_squares")
-    return Shifts(_counts(_column(rows, "calls")), *(_numbers(_column(rows, name)) for name in sums))
+    return Shifts(
+        _counts(_column(rows, "calls")),
+        total=_numbers(_column(rows, "total")),
+        squares=_numbers(_column(rows, "squares")),
+        champion_total=_numbers(_column(rows, "champion_total")),
+        champion_squares=_numbers(_column(rows, "champion_squares")),
+    )
 
 
 def _column(rows: Sequence[Row], name: str) -> list[Any]:

@@ -1,5 +1,6 @@
 """The business effect: sales of conversations assigned to the challenger, against those assigned to the champion."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,9 +44,9 @@ def judge_sales(started: Started, rules: Rules) -> SalesFinding:
     numbers = {
         "ratio": ratio,
         "margin": rules.sales_margin,
-        "harm": {"log_evidence": harm, "needed": -np.log(rules.sales_alpha)},
-        "noninferiority": {"log_evidence": noninferiority, "needed": -np.log(rules.false_advance)},
-        "superiority": {"log_evidence": superiority, "needed": -np.log(rules.false_superiority)},
+        "harm": {"log_evidence": harm, "needed": -math.log(rules.sales_alpha)},
+        "noninferiority": {"log_evidence": noninferiority, "needed": -math.log(rules.false_advance)},
+        "superiority": {"log_evidence": superiority, "needed": -math.log(rules.false_superiority)},
         "strata": strata(started),
     }
     return SalesFinding(
