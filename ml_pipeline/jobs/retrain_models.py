@@ -3,16 +3,18 @@
 import logging
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
+from sklearn.pipeline import Pipeline
 
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.errors import PipelineError, RegistryError, TrainingError
+from ml_pipeline.errors import ArtifactError, PipelineError, RegistryError, TrainingError
 from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
 from ml_pipeline.models.candidates.columns import ColumnsByKind, columns_of
@@ -47,12 +49,17 @@ OUTCOMES = {GateVerdict.PROMOTE: "promoted", GateVerdict.HOLD: "held", GateVerdi
 
 
 class Ticket(TypedDict):
-    """What one step hands to the next; nothing large. ``retraining``: who has taken the task's requests."""
+    """What one step hands to the next; nothing large. ``retraining``: who has taken the task's requests.
+
+    ``model``, ``evidence``: the SHA-256 of what a step left in MLflow; the next one takes that or nothing.
+    """
 
     task: str
     run_id: str
     retraining: str
     is_dry_run: bool
+    model: NotRequired[str]
+    evidence: NotRequired[str]
 
 
 def run(task: str = ALL, reason: str = "asked for", **form: Any) -> dict[str, int | str]:
@@ -108,16 +115,16 @@ def train(ticket: Ticket) -> Ticket:
     model = fit(rows.part(TRAIN), rows.part(CALIBRATION), best, columns[best.kind])
     curve = [(task.primary_metric, one.value) for one in tried]
     log.info("retraining.trained task=%s recipe=%s", ticket["task"], best)
-    registry.log_training(
+    kept = registry.log_training(
         ticket["run_id"], model, msgspec.to_builtins(best), curve, as_table(sample_rows(model)), task.labels
     )
-    return ticket
+    return {**ticket, "model": kept}
 
 
 def validate(ticket: Ticket) -> Ticket:
     """Judge the candidate on the gate block; keep evidence, card and plots in MLflow."""
     registry = _registry()
-    whole, model = _thaw(registry, ticket, PARTS), registry.model(ticket["run_id"])
+    whole, model = _thaw(registry, ticket, PARTS), _model(registry, ticket)
     gate = whole.part(GATE)
     settings = load_settings()
     with transaction() as tx:
@@ -130,11 +137,11 @@ def validate(ticket: Ticket) -> Ticket:
         )
     rules = replace(_rules(whole.task), alpha=standing.allowance.alpha)
     found = assess(whole, model, rules, standing)
-    evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]))
+    evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]), ticket["model"])
     text = card(whole.task, evidence)
     log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
-    registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers))
-    return ticket
+    kept = registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers))
+    return {**ticket, "evidence": kept}
 
 
 def publish(ticket: Ticket) -> dict[str, str]:
@@ -146,7 +153,8 @@ def publish(ticket: Ticket) -> dict[str, str]:
         BundleError: if the bundle does not answer like the model; nothing is published then.
     """
     task, registry = _task(ticket), _registry()
-    evidence = registry.evidence(ticket["run_id"])
+    with _refusals_kept(ticket):
+        evidence = registry.evidence(ticket["run_id"], ticket["evidence"])
     verdict = GateVerdict(evidence["verdict"])
     if ticket["is_dry_run"]:
         log.info("retraining.dry_run task=%s verdict=%s", ticket["task"], verdict)
@@ -235,11 +243,27 @@ def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingS
 
 
 def _proven(registry: Registry, ticket: Ticket, version: Registered) -> tuple[str, bytes]:
-    model = registry.model(ticket["run_id"])
+    model = _model(registry, ticket)
     bundle = export(model, _task(ticket), version.name)
     rows = prove(bundle, model, _thaw(registry, ticket, (GATE,)).rows, load_settings().predict_budget_ms)
     log.info("bundle.proven version=%s digest=%s rows=%d", version.name, bundle.digest[:12], rows)
     return bundle.digest, bundle.content
+
+
+def _model(registry: Registry, ticket: Ticket) -> Pipeline:
+    with _refusals_kept(ticket):
+        return registry.model(ticket["run_id"], ticket["model"])
+
+
+@contextmanager
+def _refusals_kept(ticket: Ticket) -> Iterator[None]:
+    """Keep a record of what was refused, for the alert that reads it, whatever becomes of the run."""
+    try:
+        yield
+    except ArtifactError as error:
+        with transaction() as tx:
+            store.refuse_artifact(tx, _task(ticket), run_id=ticket["run_id"], reason=str(error))
+        raise
 
 
 def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None = None) -> None:

@@ -41,10 +41,11 @@ def git_revision() -> str | None:
     return told.stdout.strip()
 
 
-def origin(run_id: str, dataset: Mapping[str, Any]) -> dict[str, Any]:
+def origin(run_id: str, dataset: Mapping[str, Any], model_sha256: str) -> dict[str, Any]:
     """Return the part of the evidence that says where a candidate comes from."""
     return {
         "run_id": run_id,
+        "model_sha256": model_sha256,
         "dataset": dict(dataset),
         "feature_revision": REVISION,
         "revision": git_revision(),
@@ -66,7 +67,7 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int, columns: Colum
         "feature_revision": REVISION,
         "columns": repr([columns, WEIGHTS]),
         "word_others": word_others,
-        "search": [search.STRENGTHS, search.FOLDS],
+        "search": [search.STRENGTHS, search.RUNGS, repr(search.TREES)],
         "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE],
         "libraries": libraries(),
     }

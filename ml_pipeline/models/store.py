@@ -254,6 +254,12 @@ def record(tx: Transaction, task: Task, decided: Decided) -> str:
     return decision
 
 
+def refuse_artifact(tx: Transaction, task: Task, *, run_id: str, reason: str) -> None:
+    """Record that something MLflow gave was not what had been put there."""
+    evidence = msgspec.json.encode({"run_id": run_id}).decode()
+    queries("models").record_refusal(tx, task=task.name, mode=task.mode, reason=reason, evidence=evidence, actor=ACTOR)
+
+
 def reject(tx: Transaction, task: Task, version: str, decision: str) -> None:
     _enter(tx, task, version, decision, state="rejected", traffic_share=0.0, digest=None)
 

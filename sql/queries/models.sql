@@ -173,6 +173,11 @@ INSERT INTO decisions (kind, task, mode, version, verdict, reason, evidence, act
 VALUES ('gate', :task, :mode, :version, :verdict, :reason, CAST(:evidence AS jsonb), :actor)
 RETURNING decision::text;
 
+-- name: record_refusal(task, mode, reason, evidence, actor)!
+-- A model file or evidence that is not what was put into the registry; an alert rule counts these.
+INSERT INTO decisions (kind, task, mode, version, verdict, reason, evidence, actor)
+VALUES ('artifact', :task, :mode, '', 'REFUSED', :reason, CAST(:evidence AS jsonb), :actor);
+
 -- name: save_bundle(digest, task, mode, version, content)!
 INSERT INTO model_bundles (digest, task, mode, version, content)
 VALUES (:digest, :task, :mode, :version, :content)

@@ -211,7 +211,7 @@ def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
     found = assess(rows, model, RULES, standing(rows.part("gate"), caller=30, **{"objection.detect/1": 10}))
     dataset = describe_rows(rows, "r" * 16, "drift of the price objection")
 
-    text = card(DETECT, found.evidence | origin("run1", dataset))
+    text = card(DETECT, found.evidence | origin("run1", dataset, "ab12"))
 
     assert text.startswith("# objection, detect: PROMOTE\n\nSurely better: macro_ap ")
     assert re.search(r"\| macro_ap \(primary\) \| [\d.]+ \([\d.]+ to [\d.]+\) \| [\d.]+ \(", text)
