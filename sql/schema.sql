@@ -333,6 +333,8 @@ CREATE TABLE predictions (
     context          jsonb            NOT NULL DEFAULT '{}',
     event_id         uuid             NOT NULL,
     propensity       double precision,  -- the chance this version had of answering the conversation; null: not told
+    policy_epoch     integer,           -- null, like policy_n, where the event tells none
+    policy_n         bigint,
     PRIMARY KEY (conversation_id, turn, task, mode, version, at)
 ) PARTITION BY RANGE (at);
 CREATE INDEX predictions_at ON predictions USING brin (at) WITH (pages_per_range = 16, autosummarize = on);

@@ -18,6 +18,7 @@ from ml_pipeline.cli.rates import rates
 from ml_pipeline.cli.rebuild import rebuild
 from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.retraining import retraining
+from ml_pipeline.cli.rollback import lift_bar, rollback
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
 from ml_pipeline.cli.switch import switch
@@ -35,6 +36,8 @@ app.command()(dashboards)
 app.command()(rates)
 app.command()(rebuild)
 app.command()(replay)
+app.command()(rollback)
+app.command()(lift_bar)
 app.command()(status)
 app.command()(switch)
 app.command()(trends)

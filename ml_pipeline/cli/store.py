@@ -39,6 +39,11 @@ def read_all(tx: Transaction, source: str, served_since: datetime) -> dict[str, 
     }
 
 
+def running_versions(tx: Transaction) -> list[Row]:
+    """Return what runs now, task by task: version, state, traffic_share, since, and by whom and why."""
+    return [dict(row) for row in queries("summary").running_versions(tx)]
+
+
 def set_kill_switch(tx: Transaction, name: str, *, is_on: bool, reason: str, actor: str, subject: str) -> None:
     """Record the act and publish the policy that obeys it; ``is_on`` says that what it names is off."""
     queries("switches").set_kill_switch(tx, name=name, is_on=is_on, reason=reason, actor=actor, subject=subject)

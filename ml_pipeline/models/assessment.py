@@ -142,6 +142,7 @@ def describe_rows(whole: TrainingSet, recipe_digest: str, asked_because: str) ->
     """Return what is kept of the rows besides themselves: the ``dataset`` of the evidence."""
     return {
         "digest": whole.digest,
+        "learnt_digest": whole.part(TRAIN, CALIBRATION).digest,
         "recipe_digest": recipe_digest,
         "asked_because": asked_because,
         "rows": len(whole.rows),

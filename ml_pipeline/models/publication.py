@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,7 @@ Bundle = tuple[str, bytes]
 """Digest and content."""
 
 SAME_ROWS_AND_RECIPE = ("digest", "recipe_digest")
+LEARNT_ALIKE = ("learnt_digest", "recipe_digest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def settle(
             f"{decided.version} was judged before, from another run: MLflow counts anew while Postgres remembers;"
             " restore MLflow's database, or reset both"
         )
-    decided = _against_who_serves(tx, task, decided)
+    decided = _against_bars(tx, _against_who_serves(tx, task, decided))
     decision = store.record(tx, task, decided)
     if decided.verdict is GateVerdict.PROMOTE:
         assert bundle is not None, "nothing is promoted without a proven bundle"
@@ -101,6 +102,25 @@ def _let_in(tx: Transaction, task: Task, decided: Decided, decision: str, bundle
         approvals.withdraw(tx, task, waiting.version, actor=store.ACTOR, because=reason)
     store.keep_candidate(tx, task, decided.version, decision, bundle)
     go_on(tx, task, rollouts.standing(tx, task), {}, terms, actor=store.ACTOR)
+
+
+def _against_bars(tx: Transaction, decided: Decided) -> Decided:
+    """Hold what would bring a barred version back under another number."""
+    dataset = decided.evidence["dataset"]
+    bars = (bar for bar in rollouts.bars(tx) if is_alike(bar.dataset, dataset))
+    if decided.verdict is not GateVerdict.PROMOTE or (bar := next(bars, None)) is None:
+        return decided
+    reason = (
+        f"BARRED: it learnt from the same rows by the same recipe as another; {bar}. Train on other rows, or lift that"
+        f" bar and train again: ml-pipeline lift-bar {bar.version} --why … It was {decided.reason}"
+    )
+    evidence = {**decided.evidence, "barred": bar.version}
+    return replace(decided, verdict=GateVerdict.HOLD, reason=reason, evidence=evidence)
+
+
+def is_alike(dataset: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Tell whether two candidates learnt from the same rows by the same recipe, whatever judged them."""
+    return all(dataset.get(name) == other.get(name) is not None for name in LEARNT_ALIKE)
 
 
 def _against_who_serves(tx: Transaction, task: Task, decided: Decided) -> Decided:

@@ -287,6 +287,9 @@ WITH told AS (
            CASE jsonb_typeof(data -> 'context') WHEN 'object' THEN data -> 'context' ELSE '{}' END AS context,
            CASE WHEN jsonb_typeof(data -> 'propensity') = 'number'
                 THEN least(greatest((data ->> 'propensity')::numeric, 0), 1)::double precision END AS propensity,
+           CASE WHEN pg_input_is_valid(data #>> '{policy,epoch}', 'integer')
+                THEN (data #>> '{policy,epoch}')::integer END AS policy_epoch,
+           CASE WHEN pg_input_is_valid(data #>> '{policy,n}', 'bigint') THEN (data #>> '{policy,n}')::bigint END AS policy_n,
            id AS event_id
     FROM arrived
     WHERE fate = 'fact' AND event_type = 'prediction'
@@ -323,16 +326,17 @@ WITH told AS (
     RETURNING known.conversation_id, known.at
 ), made AS (
     INSERT INTO predictions AS known (conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
-                                      latency_ms, feature_revision, feature_digest, context, propensity, event_id)
+                                      latency_ms, feature_revision, feature_digest, context, propensity, policy_epoch,
+                                      policy_n, event_id)
     SELECT conversation_id, turn, task, mode, version, at, probabilities, labels, is_served,
-           latency_ms, feature_revision, feature_digest, context, propensity, event_id
+           latency_ms, feature_revision, feature_digest, context, propensity, policy_epoch, policy_n, event_id
     FROM said
     WHERE event_id NOT IN (SELECT told_by FROM elsewhere WHERE event_id <= told_by)
     ON CONFLICT (at, conversation_id, turn, task, mode, version) DO UPDATE
     SET probabilities = excluded.probabilities, labels = excluded.labels, is_served = excluded.is_served,
         latency_ms = excluded.latency_ms, feature_revision = excluded.feature_revision,
         feature_digest = excluded.feature_digest, context = excluded.context, propensity = excluded.propensity,
-        event_id = excluded.event_id
+        policy_epoch = excluded.policy_epoch, policy_n = excluded.policy_n, event_id = excluded.event_id
     WHERE excluded.event_id < known.event_id
     RETURNING conversation_id, at
 )

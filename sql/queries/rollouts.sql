@@ -63,8 +63,15 @@ FROM ended CROSS JOIN moment;
 -- name: publish_policy()$
 SELECT publish_policy();
 
--- name: take_back(task, mode, to_version, because, actor)$
+-- name: roll_back(task, mode, to_version, because, actor)$
 SELECT rollback_task(:task, :mode, :to_version, :because, :actor);
+
+-- name: lift_bar(version, because, actor)$
+SELECT lift_bar(:version, :because, :actor);
+
+-- name: bars()
+-- Versions that nobody may bring back, and what they learnt from.
+SELECT task, mode, version, since, actor, reason, coalesce(dataset, '{}') AS dataset FROM barred_versions ORDER BY version;
 
 -- name: read_turns(task, mode, ours, theirs, from_at, to_at)!
 -- Grain: one row per turn that anybody answered: what either version said, how long it took, and who was heard.

@@ -92,3 +92,10 @@ ORDER BY p.task, predictions DESC;
 -- name: champions()
 -- Who answers now.
 SELECT task, mode, version, since FROM model_rollouts WHERE state = 'champion' AND until IS NULL ORDER BY task, mode;
+
+-- name: running_versions()
+-- Who runs, of each task the champion first.
+SELECT r.version, r.state, r.traffic_share, r.since, d.actor, d.reason
+FROM model_rollouts AS r JOIN decisions AS d USING (decision)
+WHERE r.until IS NULL AND r.state IN ('champion', 'holdback', 'canary', 'shadow')
+ORDER BY r.task, r.mode, r.state = 'champion' DESC, r.state;

@@ -1,6 +1,6 @@
 """How rollouts stand and what they move, in the records. Nothing here commits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +26,22 @@ class Running:
     spans: str
     is_paused: bool
     days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A version that a rollback took out of service. ``dataset``: of its gate's evidence."""
+
+    task: str
+    mode: str
+    version: str
+    since: datetime
+    actor: str
+    reason: str
+    dataset: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"{self.version} is barred since {self.since:%Y-%m-%d %H:%M} UTC ({self.actor}: {self.reason})"
 
 
 def standing(tx: Transaction, task: Task, now: datetime | None = None) -> Standing:
@@ -78,10 +94,26 @@ def history(tx: Transaction, task: Task) -> Sequence[Row]:
     return [dict(row) for row in queries("rollouts").history(tx, task=task.name, mode=task.mode)]
 
 
-def _take_back(tx: Transaction, task: Task, move: Move, actor: str) -> None:
-    done = queries("rollouts").take_back(
-        tx, task=task.name, mode=task.mode, to_version=move.serves, because=move.reason, actor=actor
+def roll_back(tx: Transaction, task: Task, to_version: str | None, *, because: str, actor: str) -> Row:
+    """Undo the newest change of the task, or let ``to_version`` serve; return what ``rollback_task`` says."""
+    done: Row = queries("rollouts").roll_back(
+        tx, task=task.name, mode=task.mode, to_version=to_version, because=because, actor=actor
     )
+    return done
+
+
+def lift_bar(tx: Transaction, version: str, *, because: str, actor: str) -> Row:
+    """Let a barred version be brought back again; return status (lifted, unchanged, refused), version, reason."""
+    done: Row = queries("rollouts").lift_bar(tx, version=version, because=because, actor=actor)
+    return done
+
+
+def bars(tx: Transaction) -> list[Bar]:
+    return [Bar(**row) for row in queries("rollouts").bars(tx)]
+
+
+def _take_back(tx: Transaction, task: Task, move: Move, actor: str) -> None:
+    done = roll_back(tx, task, move.serves, because=move.reason, actor=actor)
     if done["status"] != "rolled_back":
         raise RolloutError(
             f"{move.version} was to be taken back for {move.serves} ({move.reason}), and was not: {done['reason']};"

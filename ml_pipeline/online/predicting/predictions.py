@@ -230,7 +230,7 @@ class Predictions:
         return event
 
     def _data(self, task: Task, given: _Given) -> dict[str, Any]:
-        moment = self._moment
+        moment, (epoch, n) = self._moment, self._policy.position
         data: dict[str, Any] = {
             "turn": moment.turn,
             "task": task.name,
@@ -241,6 +241,7 @@ class Predictions:
             "is_served": given.is_served,
             "latency_ms": given.latency_ms,
             "propensity": given.propensity,
+            "policy": {"epoch": epoch, "n": n},
             "context": moment.context.recorded(),
             "tracking_id": self.tracking_id,
         }

@@ -169,3 +169,6 @@ GRANT EXECUTE ON FUNCTION lift_bar(text, text, text) TO ml_jobs, ml_dashboards;
 GRANT SELECT ON barred_versions TO ml_jobs, ml_dashboards;
 REVOKE UPDATE ON model_rollouts FROM ml_jobs;
 GRANT UPDATE (until) ON model_rollouts TO ml_jobs;
+
+-- Under which policy a prediction was made.
+ALTER TABLE predictions ADD COLUMN policy_epoch integer, ADD COLUMN policy_n bigint;
