@@ -77,8 +77,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     gate_share: Annotated[float, msgspec.Meta(ge=0.05, le=0.5)] = 0.25
     """The newest share of the conversations that may be used judges; more where it lacks examples."""
     weigh_by_propensity: Literal["no", "rollouts", "all"] = "no"
-    """Whether rows stand for those that a canary or holdback (rollouts), or any experiment as well (all), kept from what
-    they got: each weighs 1 / its propensity, in training and in the gate."""
+    """Whether rows stand for those that a canary or holdback (rollouts), or any experiment as well (all), kept from
+    what they got: each weighs 1 / its propensity, in training and in the gate."""
     max_propensity_weight: Annotated[float, msgspec.Meta(ge=1)] = 10.0
     """The most one row may weigh by that."""
     train_on_derived_labels: bool = False

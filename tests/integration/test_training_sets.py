@@ -133,7 +133,7 @@ def test_nothing_learnt_after_the_cut_off_reaches_a_row_that_teaches(database, t
 def test_what_a_later_prediction_of_a_turn_saw_is_not_what_the_turn_knew(database):
     learn(database, call(0))
     before = read(specification(NEEDS)).rows
-    late = {"version": "other/1", "context": {"phase": "LATER"}, "at": after(hours=1)}
+    late: Any = {"version": "other/1", "context": {"phase": "LATER"}, "at": after(hours=1)}
 
     features = {"feature_revision": REVISION, "feature_digest": "0" * 16}
     learn(database, [prediction("call 0", 3, **late, **features), prediction("call 0", 5, **late)])
