@@ -8,7 +8,6 @@ import typer
 
 from ml_pipeline.cli import store
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.models.rollouts import store as rollouts
 from ml_pipeline.vocabulary.tasks import CALLER
 
 
@@ -19,6 +18,7 @@ def rollback(
 ) -> None:
     """Undo the newest change of a task, or let a version serve again, in every agent within ten seconds."""
     from ml_pipeline.jobs import roll_back as job
+    from ml_pipeline.models.rollouts import store as rollouts
 
     if not task:
         with transaction() as tx:
@@ -44,6 +44,8 @@ def lift_bar(
     why: Annotated[str, typer.Option(help="The reason, kept with your name.")],
 ) -> None:
     """Let a version that was rolled back be brought back, by naming it or by training it again."""
+    from ml_pipeline.models.rollouts import store as rollouts
+
     with transaction() as tx:
         done = rollouts.lift_bar(tx, version, because=why.strip(), actor=getpass.getuser())
     if done["status"] == "refused":
