@@ -16,18 +16,10 @@ from ml_pipeline.acts.document import Head, TaggerDocument, rules_only
 from ml_pipeline.acts.tagger import Said, Tagger
 from ml_pipeline.jobs import train_acts
 from ml_pipeline.models import act_heads
+from ml_pipeline.models.clustered import Score, average_precision, detections, mean, seen_by
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.export import run as probabilities_of
-from ml_pipeline.models.scores import (
-    MIN_SCORED_POSITIVES,
-    RESAMPLES,
-    SEED,
-    Numbers,
-    detections,
-    draws,
-    estimate,
-    ranking,
-)
+from ml_pipeline.models.scores import MIN_SCORED_POSITIVES
 from ml_pipeline.models.split import GATE
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import decode
@@ -102,23 +94,22 @@ def _quality(where: str, head: Head, held_out: TrainingSet) -> Iterator[Claim]:
     ours, rules = train_acts.answers(document, held_out), train_acts.answers(rules_only(), held_out)
     sure = probabilities_of(decode(head.bundle.encode(), head.bundle_digest), held_out.rows)
     block = held_out.block()
-    drawn = draws(block.clusters, RESAMPLES, SEED)
-    gains: list[Numbers] = []
+    both: list[tuple[Score, Score]] = []
     for place, act in enumerate(held_out.task.labels):
-        truth = block.of(place)
+        truth = seen_by(block, place)
         if truth.holds.sum() < MIN_SCORED_POSITIVES:
             continue
-        found, by_rules = (detections(truth, answers[:, place], drawn) for answers in (ours, rules))
-        gains.append(np.stack([found["f1"], by_rules["f1"]]))
-        figures = {name: estimate(values) for name, values in found.items()}
-        figures["average precision"] = estimate(ranking(truth, sure[:, place], drawn)[0])
-        figures |= {f"{name} of the rules alone": estimate(values) for name, values in by_rules.items()}
+        found, by_rules = (detections(truth, answers[:, place]) for answers in (ours, rules))
+        both.append((found["f1"], by_rules["f1"]))
+        figures = {name: score.estimate() for name, score in found.items()}
+        figures["average precision"] = average_precision(truth, sure[:, place]).estimate()
+        figures |= {f"{name} of the rules alone": score.estimate() for name, score in by_rules.items()}
         yield _claim(f"F1 of {act} ({where})", figures.pop("f1"), figures, int(truth.holds.sum()))
-    ours_mean, rules_mean = np.mean(gains, axis=0)
-    gain = estimate(ours_mean - rules_mean)
-    peers = {"F1": float(ours_mean[0]), "F1 of the rules alone": float(rules_mean[0])}
+    ours_mean, rules_mean = (mean(scores) for scores in zip(*both, strict=True))
+    gain = (ours_mean - rules_mean).estimate()
+    peers = {"F1": ours_mean.value, "F1 of the rules alone": rules_mean.value}
     yield Claim(
-        f"{head.name}: mean F1 of {len(gains)} acts over the rules alone ({where})",
+        f"{head.name}: mean F1 of {len(both)} acts over the rules alone ({where})",
         gain.value, "F1", 0.0, gain.low > 0, (gain.low, gain.high), 1, peers,
     )  # fmt: skip
 

@@ -1,6 +1,6 @@
 """Holdout figures of the shipped candidate on public dialogue sets, twice each: random and time split.
 
-Intervals are 95 %, by resampling dialogues. CaSiNo carries no dates: its time split follows its dialogue numbers.
+Intervals are 95 %, with errors by dialogue. CaSiNo carries no dates: its time split follows its dialogue numbers.
 Context is what the online module would see: language, platform, age band. Where sentences can be read on this machine,
 tasks whose labels are in the wording of the turn are answered twice, without and with them.
 
@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit, logit
 
 from benchmarks.claims import Claim, write
-from benchmarks.holdout_answers import FOLDS, SEED, Answered, Caller, Told, at_random, in_time
+from benchmarks.holdout_answers import FOLDS, Answered, Caller, Told, at_random, in_time
 from benchmarks.labelled import labelled
-from ml_pipeline.models.scores import RESAMPLES, Block, Flags, Numbers, detections, draws, estimate, figures
+from ml_pipeline.models.clustered import detections, figures, mean, seen_by
+from ml_pipeline.models.scores import Block, Numbers
 from ml_pipeline.models.training_set import TrainingSet, assemble
+from ml_pipeline.models.triggers.recalibration import calibration_slope
 from ml_pipeline.online.predicting.sentences import encoder
 from ml_pipeline.samples import casino, persuasion
 from ml_pipeline.samples.rule_agent import RuleAgent
@@ -30,7 +31,6 @@ from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task
 
 DATA = Path(os.environ.get("HOLDOUT_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 CLEAR = ("disagreement", "negative_reaction")
-SLOPE_STEPS = 12  # of Newton's method; the last ones change nothing
 
 
 @dataclass(frozen=True)
@@ -177,34 +177,17 @@ def _holds(metric: str, ours: Estimate, bound: float) -> bool:
 
 def _figure(wanted: Wanted, rows: TrainingSet, told: Told) -> Estimate:
     block = rows.block()
-    drawn = draws(block.clusters, RESAMPLES, SEED)
     places = [rows.task.labels.index(label) for label in wanted.labels]
     if wanted.metric == "macro_f1":
-        each = [detections(block.of(label), told.called[:, label], drawn)["f1"] for label in places]
-        return estimate(np.mean(each, axis=0))
+        return mean(detections(seen_by(block, label), told.called[:, label])["f1"] for label in places).estimate()
     truth = np.logical_or.reduce(block.truth[:, places], axis=1, keepdims=True)
     answer = 1 - np.prod(1 - told.probabilities[:, places], axis=1, keepdims=True)
     if wanted.metric == "slope":
-        return estimate(slopes(truth[:, 0], answer[:, 0], drawn[:, block.clusters]))
+        found = calibration_slope(answer[:, 0], truth[:, 0], np.ones(len(truth)), block.clusters)
+        return found or Estimate(np.nan, np.nan, np.nan)
     # One row a dialogue where an exchange is fixed: no row weighs more than another.
     one = Block(("any",), truth, np.ones(len(truth)), block.clusters)
-    return estimate(figures(one, answer, np.array([0.5]), drawn, (wanted.metric,))[wanted.metric])
-
-
-def slopes(truth: Flags, answer: Numbers, weights: Numbers) -> Numbers:
-    """Return the slope of truth on the log odds of the answer under every draw (Cox 1958); 1 is calibrated."""
-    z = logit(np.clip(answer, 1e-6, 1 - 1e-6))
-    if np.ptp(z) == 0:
-        return np.full(len(weights), np.nan)
-    slope, level = np.ones(len(weights)), np.zeros(len(weights))
-    for _ in range(SLOPE_STEPS):
-        p = expit(slope[:, None] * z + level[:, None])
-        gap, curve = weights * (truth - p), weights * p * (1 - p)
-        a, b, c = curve @ z**2, curve @ z, curve.sum(axis=1)
-        by_slope, by_level = gap @ z, gap.sum(axis=1)
-        slope = slope + (c * by_slope - b * by_level) / (a * c - b * b)
-        level = level + (a * by_level - b * by_slope) / (a * c - b * b)
-    return slope
+    return figures(one, answer, np.array([0.5]), (wanted.metric,))[wanted.metric].estimate()
 
 
 if __name__ == "__main__":

@@ -13,9 +13,9 @@ from ml_pipeline.models.candidates.columns import Columns
 from ml_pipeline.models.candidates.fit import answers as answers_of
 from ml_pipeline.models.candidates.fit import columns_seen, fit, recipe_of
 from ml_pipeline.models.candidates.recipe import Recipe
+from ml_pipeline.models.clustered import figures
 from ml_pipeline.models.export import PROOF_ROWS, answer_ms, export
 from ml_pipeline.models.gate import Answers, Artifact, GateRules, judge
-from ml_pipeline.models.gate.clustered import figures
 from ml_pipeline.models.gate.duels import Duel, fight
 from ml_pipeline.models.gate.places import Slices
 from ml_pipeline.models.opponents import Standing, prior, rule

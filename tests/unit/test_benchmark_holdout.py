@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from benchmarks.holdout_answers import at_random
-from benchmarks.holdout_figures import slopes
 from benchmarks.labelled import labelled
 from ml_pipeline.models.training_set import assemble
 from ml_pipeline.vocabulary.dialogue import Dialogue, LateLabel, Message
@@ -33,18 +32,6 @@ def test_a_turn_without_a_label_ahead_leaves_what_is_to_come_unknown():
     (told,) = labelled([dialogue({1: (), 3: (), 7: ("price",)})], TO_COME)
 
     assert set(told.truths) == {5}
-
-
-def test_a_slope_is_one_where_odds_are_right_and_a_half_where_they_are_twice_as_sure():
-    generator = np.random.default_rng(0)
-    z = generator.normal(size=40_000)
-    truth = generator.random(len(z)) < 1 / (1 + np.exp(-z))
-    once = np.ones((1, len(z)))
-
-    right, sure = (slopes(truth, 1 / (1 + np.exp(-told)), once)[0] for told in (z, 2 * z))
-
-    assert abs(right - 1) < 0.05
-    assert abs(sure - 0.5) < 0.025
 
 
 def test_both_sides_of_a_dialogue_are_held_out_together():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
-from ml_pipeline.models.gate.clustered import (
+from ml_pipeline.models.clustered import (
     Score,
     auc,
     average_precision,
@@ -51,6 +51,25 @@ def test_values_are_scikit_learn_s_with_ties_and_weights():
     assert detections(rows, answer >= 0.5)["f1"].value == pytest.approx(
         f1_score(truth, answer >= 0.5, sample_weight=weights)
     )
+
+
+def test_log_loss_and_brier_are_means_over_rows_and_labels():
+    truth = np.tile([[True, False], [False, True]], (10, 1))
+    answers = np.tile([[0.8, 0.4], [0.3, 0.9]], (10, 1))
+
+    found = figures(Block(("one", "other"), truth, np.ones(20), np.arange(20)), answers, np.array([0.5, 0.5]))
+
+    assert found["log_loss"].value == pytest.approx(-np.log([0.8, 0.6, 0.7, 0.9]).mean())
+    assert found["brier"].value == pytest.approx(np.mean([0.04, 0.16, 0.09, 0.01]))
+    assert found["f1"].value == 1.0
+
+
+def test_calibration_error_is_zero_where_shares_are_as_predicted_and_the_gap_where_not():
+    rows = seen_by(block(np.tile([True, False, False, False], 50), np.arange(200)), 0)
+
+    errors = [calibration_error(rows, np.full(200, answer)).value for answer in (0.25, 0.55)]
+
+    assert errors == pytest.approx([0.0, 0.3])
 
 
 @pytest.mark.parametrize("name", METRICS)

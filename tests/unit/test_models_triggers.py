@@ -10,6 +10,7 @@ import pytest
 from ml_pipeline.models.triggers.decision import Decision, Limits, TriggerVerdict, decide
 from ml_pipeline.models.triggers.kinds.schedule import Schedule
 from ml_pipeline.models.triggers.measuring import measured
+from ml_pipeline.models.triggers.recalibration import calibration_slope
 from ml_pipeline.models.triggers.standing import (
     Change,
     CurvePoint,
@@ -336,3 +337,19 @@ def test_of_one_class_only_there_is_no_slope_and_nothing_fails():
 
     assert found == Measured(20, {})
     assert measured(NEEDS, []) is None
+
+
+def test_a_slope_is_one_where_odds_are_right_and_a_half_where_they_are_twice_as_sure():
+    generator = np.random.default_rng(0)
+    odds = generator.normal(size=40_000)
+    truth = generator.random(len(odds)) < 1 / (1 + np.exp(-odds))
+
+    right, sure = (
+        calibration_slope(1 / (1 + np.exp(-told)), truth, np.ones(len(odds)), np.arange(len(odds)))
+        for told in (odds, 2 * odds)
+    )
+
+    assert right is not None
+    assert right.low < 1 < right.high
+    assert sure is not None
+    assert sure.value == pytest.approx(right.value / 2)

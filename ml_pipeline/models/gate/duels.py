@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ml_pipeline.models.gate.clustered import Figures, Score, figures, improvement
+from ml_pipeline.models.clustered import Figures, Score, figures, improvement
 from ml_pipeline.models.gate.values import Answers
 from ml_pipeline.models.scores import Block, Numbers
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ml_pipeline.models.gate.clustered import Score, figures, mean, row_mean, seen_by
+from ml_pipeline.models.clustered import Score, figures, mean, row_mean, seen_by
 from ml_pipeline.models.gate.duels import Duel
 from ml_pipeline.models.gate.rules import GateRules, Stakes
 from ml_pipeline.models.gate.values import Check

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_pipeline.models.gate.clustered import Score
+from ml_pipeline.models.clustered import Score
 from ml_pipeline.models.gate.duels import Duel, duel
 from ml_pipeline.models.gate.values import Answers, Place
 from ml_pipeline.models.scores import Block, Numbers

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from ml_pipeline.models.scores import Block, draws, estimate, figures
+from ml_pipeline.models.clustered import figures
+from ml_pipeline.models.scores import Block
 from ml_pipeline.models.triggers.recalibration import calibration_slope
 from ml_pipeline.models.triggers.standing import Measured
 from ml_pipeline.vocabulary.tasks import Task
 
-RESAMPLES = 400
-SEED = 20_240_229
 Row = Mapping[str, Any]
 
 
@@ -30,10 +29,8 @@ def measured(task: Task, answers: Sequence[Row]) -> Measured | None:
     weights = np.ones(len(keys)) if task.scope == "turn" else 1 / np.bincount(clusters)[clusters]
     block = Block(task.labels, truth, weights, clusters)
     unused = np.full(len(labels), 0.5)  # none of these figures needs a threshold
-    found = figures(
-        block, probabilities, unused, draws(clusters, RESAMPLES, SEED), {task.primary_metric, "log_loss", "ece"}
-    )
-    estimates = {name: estimate(values) for name, values in found.items()}
+    found = figures(block, probabilities, unused, {task.primary_metric, "log_loss", "ece"})
+    estimates = {name: score.estimate() for name, score in found.items()}
     scored = block.scored()
     slope = (
         calibration_slope(
