@@ -1,8 +1,9 @@
 """The file a trained model is kept in: skops, named by its SHA-256; only listed types are ever loaded."""
 
 import hashlib
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 from ml_pipeline.errors import ArtifactError
@@ -28,6 +29,17 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def import_skops() -> Any:
+    """Return ``skops.io``, imported without noise.
+
+    It looks for every ufunc in every module there is, and Airflow's answer each with a warning: thousands.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import skops.io
+    return skops.io
+
+
 def load(folder: Path, digest: str, whose: str) -> "Pipeline":
     """Return the model kept in ``folder``, of which ``digest`` was noted when it was trained.
 
@@ -35,7 +47,7 @@ def load(folder: Path, digest: str, whose: str) -> "Pipeline":
         ArtifactError: if the file is missing, is not the one noted, or holds anything but what we train. Nothing of it
             is run: what is no skops file is not opened, and a pickle is never read.
     """
-    import skops.io
+    skops_io = import_skops()
     from skops.io.exceptions import UnsupportedTypeException, UntrustedTypesFoundException
 
     path = folder / MODEL_FILE
@@ -48,7 +60,7 @@ def load(folder: Path, digest: str, whose: str) -> "Pipeline":
             " altered: find out by whom, then run the retraining again from its first task"
         )
     try:
-        return skops.io.load(path, trusted=TRUSTED_TYPES)
+        return skops_io.load(path, trusted=TRUSTED_TYPES)
     except (UntrustedTypesFoundException, UnsupportedTypeException, BadZipFile, KeyError, ValueError) as error:
         raise ArtifactError(
             f"the model of {whose} was refused: {' '.join(str(error).split())[:200]}; it is not one of ours"

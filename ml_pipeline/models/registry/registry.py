@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ml_pipeline.errors import ArtifactError, RegistryError
 from ml_pipeline.models.names import model_name
 from ml_pipeline.models.registry.connection import downloaded, mlflow_at
-from ml_pipeline.models.registry.model_file import MODEL_FILE, TRUSTED_TYPES, file_digest, load
+from ml_pipeline.models.registry.model_file import MODEL_FILE, TRUSTED_TYPES, file_digest, import_skops, load
 from ml_pipeline.models.registry.version import Registered
 from ml_pipeline.vocabulary.tasks import Task
 
@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
 CARD_FILE = "card.md"
+DESCRIPTION_CHARACTERS = 5_000
+"""MLflow's Postgres holds no more."""
 
 
 class Registry:
@@ -81,6 +83,7 @@ class Registry:
         """
         import pandas as pd
 
+        import_skops()
         with mlflow_at(self.uri, "keep the trained model") as mlflow:
             from mlflow.models import infer_signature
 
@@ -132,7 +135,8 @@ class Registry:
             mlflow.log_text(card, CARD_FILE)
             for name, figure in figures:
                 mlflow.log_figure(figure, name)
-            mlflow.set_tags({"gate": evidence["verdict"], "mlflow.note.content": card})
+            budget = {"gate_number": evidence["budget"]["number"], "gate_alpha": evidence["budget"]["alpha"]}
+            mlflow.set_tags({"gate": evidence["verdict"], **budget, "mlflow.note.content": described(card)})
         return hashlib.sha256(told.encode()).hexdigest()
 
     def evidence(self, run_id: str, digest: str) -> dict[str, Any]:
@@ -155,16 +159,14 @@ class Registry:
         with mlflow_at(self.uri, "register a version") as mlflow:
             client = mlflow.MlflowClient()
             found = client.search_model_versions(f"run_id='{run_id}'")
-            if found:
-                return Registered(name, int(found[0].version))
             uri = mlflow.get_run(run_id).data.tags["model_uri"]
             tags = {
                 "dataset_digest": evidence["dataset"]["digest"],
                 "code_revision": evidence["revision"] or "",
             }
-            made = mlflow.register_model(uri, name, await_registration_for=0, tags=tags)
-            client.update_model_version(name, made.version, description=card)
-            return Registered(name, int(made.version))
+            version = found[0] if found else mlflow.register_model(uri, name, await_registration_for=0, tags=tags)
+            client.update_model_version(name, version.version, description=described(card))
+            return Registered(name, int(version.version))
 
     def mirror(self, champion: Registered, previous: Registered | None) -> None:
         """Let the aliases say what Postgres says."""
@@ -193,6 +195,14 @@ class Registry:
     def _document(self, run_id: str, name: str) -> dict[str, Any]:
         with downloaded(self.uri, f"runs:/{run_id}/{name}") as path:
             return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def described(card: str) -> str:
+    """Return as many lines of the card as a description holds, and where the others are."""
+    if len(card) <= DESCRIPTION_CHARACTERS:
+        return card
+    rest = f"\n\nThe whole card: {CARD_FILE} among the artifacts of the run."
+    return card[: card.rindex("\n", 0, DESCRIPTION_CHARACTERS - len(rest))] + rest
 
 
 def _requirements() -> list[str]:
