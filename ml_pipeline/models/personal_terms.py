@@ -35,4 +35,6 @@ def _terms(model: Pipeline) -> Iterator[str]:
 
 def _kind(term: str) -> str:
     masked, kinds = redact(term), OF_PAIRS if " " in term else KINDS
-    return next((kind.strip("<>").lower() for kind in kinds if kind in masked and kind not in term), "")
+    found = next((kind for kind in kinds if kind in masked and kind not in term), "")
+    # After "tell" redaction takes any word for a name; a pair is one where both words are, as in "juan perez".
+    return "" if found == NAME and " " in masked else found.strip("<>").lower()
