@@ -61,5 +61,9 @@ class RolloutError(PipelineError):
     """A version could not be moved from one state of its rollout to the next; the message names it and what to do."""
 
 
+class HistoryError(PipelineError):
+    """The records hold nothing of what was asked; the message says what they do hold."""
+
+
 class RuleError(PipelineError):
     """An alert rule cannot be read or judged; the message names the rule and what is wrong."""

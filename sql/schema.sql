@@ -1155,13 +1155,13 @@ CREATE TABLE decisions (
 );
 CREATE INDEX decisions_gates ON decisions (task, mode, decided_at DESC) WHERE kind = 'gate';
 
--- An exported model, by the SHA-256 of its content.
+-- An exported model, by the SHA-256 of its content; null once retention has deleted it.
 CREATE TABLE model_bundles (
     digest     text        PRIMARY KEY,
     task       text        NOT NULL,
     mode       text        NOT NULL,
     version    text        NOT NULL,
-    content    bytea       NOT NULL,
+    content    bytea,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 
@@ -1199,15 +1199,35 @@ CREATE UNIQUE INDEX model_rollouts_one_candidate ON model_rollouts (task, mode)
 WHERE state = 'candidate' AND until IS NULL;
 CREATE UNIQUE INDEX model_rollouts_one_state ON model_rollouts (task, mode, version) WHERE until IS NULL;
 
--- What was is not rewritten: a row is closed once.
+-- What was is not rewritten, whoever asks: a decision is only ever added, a state is closed once and nothing else.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% keeps what was: a row is closed once and never changed', TG_TABLE_NAME
-        USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '% keeps what was: rows are added, a state is closed once, and nothing is changed or taken out',
+        TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
 END $$;
-CREATE TRIGGER model_rollouts_are_kept BEFORE UPDATE ON model_rollouts
-FOR EACH ROW WHEN (OLD.until IS NOT NULL) EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER decisions_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON decisions
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER model_rollouts_are_kept BEFORE DELETE OR TRUNCATE ON model_rollouts
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER model_rollouts_are_closed_once BEFORE UPDATE ON model_rollouts
+FOR EACH ROW
+WHEN (OLD.until IS NOT NULL OR NEW.until IS NULL
+      OR (OLD.rollout, OLD.task, OLD.mode, OLD.version, OLD.state, OLD.traffic_share, OLD.digest, OLD.decision, OLD.since)
+         IS DISTINCT FROM
+         (NEW.rollout, NEW.task, NEW.mode, NEW.version, NEW.state, NEW.traffic_share, NEW.digest, NEW.decision, NEW.since))
+EXECUTE FUNCTION refuse_rewriting();
+
+-- Of the aliases of a registered model in MLflow, which mirror who holds what: the version an alias was last known to name,
+-- null for none, and the one it was being set to since then. Any other that it names, somebody else gave it.
+CREATE TABLE registry_aliases (
+    model       text        NOT NULL,
+    alias       text        NOT NULL,
+    number      integer,
+    setting     integer,
+    mirrored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model, alias)
+);
 
 CREATE TABLE policy_snapshots (
     epoch        integer     NOT NULL,
@@ -1541,6 +1561,56 @@ BEGIN
     RETURN jsonb_build_object('status', 'lifted', 'version', bar.version, 'decision_id', made, 'reason', because);
 END $$;
 
+-- Versions of which nothing but the record is needed any more: no state holds but an end without a bar, the task has
+-- `keep_newest` later ones, nothing happened to them since `before`, and a rollback by itself would not bring them back.
+CREATE FUNCTION due_versions(before timestamptz, keep_newest integer)
+RETURNS TABLE (task text, mode text, version text, last_at timestamptz)
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    WITH judged AS (
+        SELECT d.task, d.mode, d.version,
+               row_number() OVER (PARTITION BY d.task, d.mode ORDER BY min(d.decided_at) DESC) AS nth
+        FROM decisions AS d
+        WHERE d.kind = 'gate' AND d.version <> ''
+        GROUP BY d.task, d.mode, d.version
+    ), serves_next AS (
+        SELECT DISTINCT ON (r.task, r.mode) r.version
+        FROM model_rollouts AS r
+        WHERE r.state = 'champion' AND r.until IS NOT NULL
+          AND NOT EXISTS (SELECT FROM model_rollouts AS held
+                          WHERE held.version = r.version AND held.until IS NULL AND held.state IN ('champion', 'rolled_back'))
+        ORDER BY r.task, r.mode, r.until DESC, r.rollout DESC
+    )
+    SELECT j.task, j.mode, j.version, happened.last_at
+    FROM judged AS j
+    CROSS JOIN LATERAL (SELECT max(d.decided_at) AS last_at FROM decisions AS d WHERE d.version = j.version) AS happened
+    WHERE j.nth > keep_newest AND happened.last_at < before AND j.version NOT IN (SELECT s.version FROM serves_next AS s)
+      AND NOT EXISTS (SELECT FROM model_rollouts AS r
+                      WHERE r.version = j.version AND r.until IS NULL AND r.state NOT IN ('retired', 'rejected'))
+      AND NOT EXISTS (SELECT FROM decisions AS d WHERE d.version = j.version AND d.kind = 'retention')
+$$;
+
+-- Deletes the bundles of due versions and records that; what was decided of them, and their digests, stay. Returns them.
+CREATE FUNCTION delete_due_versions(before timestamptz, keep_newest integer, because text, by_actor text) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    each    record;
+    deleted text[] := '{}';
+BEGIN
+    FOR each IN SELECT DISTINCT due.task, due.mode FROM due_versions(before, keep_newest) AS due ORDER BY 1, 2 LOOP
+        -- The lock of a publication: who is about to serve again is not due.
+        PERFORM pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(each.task || '.' || each.mode));
+    END LOOP;
+    FOR each IN SELECT * FROM due_versions(before, keep_newest) LOOP
+        INSERT INTO decisions (decided_at, kind, task, mode, version, verdict, reason, evidence, actor)
+        SELECT clock_timestamp(), 'retention', each.task, each.mode, each.version, 'DELETED', because,
+               jsonb_build_object('last_at', each.last_at, 'bytes', coalesce(sum(octet_length(b.content)), 0)), by_actor
+        FROM model_bundles AS b WHERE b.version = each.version;
+        UPDATE model_bundles AS b SET content = NULL WHERE b.version = each.version;
+        deleted := deleted || each.version;
+    END LOOP;
+    RETURN deleted;
+END $$;
+
 -- Retraining somebody asked for. request: the event that asked, or an id of its own.
 --   source           who asked: an agent, a trigger, or a person; actor names the job or the person
 --   from_at, to_at   only conversations that started in this interval teach; null: no bound
@@ -1785,6 +1855,8 @@ GRANT SELECT ON facade_assignments, facade_conversations, facade_decisions, faca
     facade_metrics, facade_patterns, facade_predictions, facade_requests, facade_rollouts TO ml_capture;
 GRANT EXECUTE ON FUNCTION rollback_task(text, text, text, text, text) TO ml_capture, ml_jobs, ml_dashboards;
 GRANT EXECUTE ON FUNCTION lift_bar(text, text, text) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION due_versions(timestamptz, integer) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION delete_due_versions(timestamptz, integer, text, text) TO ml_jobs;
 
 GRANT EXECUTE ON FUNCTION student_95(bigint) TO ml_jobs;
 GRANT EXECUTE ON FUNCTION ensure_day_partition(text, date), publish_policy(), raise_epoch() TO ml_jobs;
@@ -1809,6 +1881,7 @@ GRANT INSERT, UPDATE (last_seen_at, headline, value, bound, n, evidence, resolve
 GRANT INSERT, DELETE ON metric_trends TO ml_jobs;
 GRANT INSERT ON change_points TO ml_jobs;
 GRANT INSERT, UPDATE ON ml_experiments, retraining_requests TO ml_jobs;
+GRANT INSERT, UPDATE ON registry_aliases TO ml_jobs;
 GRANT INSERT ON trigger_evaluations TO ml_jobs;
 GRANT INSERT, UPDATE (shown_in) ON approvals TO ml_jobs;
 GRANT INSERT, UPDATE (until) ON model_rollouts TO ml_jobs;

@@ -8,9 +8,11 @@ from ml_pipeline.cli import stack
 from ml_pipeline.cli.acts import acts
 from ml_pipeline.cli.alerts import alerts
 from ml_pipeline.cli.approve import approve, decline
+from ml_pipeline.cli.as_of import as_of
 from ml_pipeline.cli.dashboards import dashboards
 from ml_pipeline.cli.databases import databases
 from ml_pipeline.cli.events import events
+from ml_pipeline.cli.explain import explain
 from ml_pipeline.cli.metrics import metrics
 from ml_pipeline.cli.outcomes import outcomes
 from ml_pipeline.cli.quality import quality
@@ -30,6 +32,7 @@ app.command()(run)
 app.command()(stack.stop)
 app.command()(stack.reset)
 app.command()(approve)
+app.command()(as_of)
 app.command()(decline)
 app.command()(databases)
 app.command()(dashboards)
@@ -44,6 +47,7 @@ app.command()(trends)
 app.add_typer(acts, name="acts")
 app.add_typer(alerts, name="alerts")
 app.add_typer(events, name="events")
+app.add_typer(explain, name="explain")
 app.add_typer(metrics, name="metrics")
 app.add_typer(outcomes, name="outcomes")
 app.add_typer(quality, name="quality")

@@ -98,6 +98,11 @@ def execute(database, statement: str, *values: Any, dsn: str | None = None) -> A
         connection.close()
 
 
+def rewrite(database, statement: str, *values: Any) -> None:
+    """Change what the records keep as it was: nobody but a test does."""
+    execute(database, f"SET LOCAL session_replication_role = replica; {statement}", *values)
+
+
 def kill(database, name: str, *, is_on: bool = True, subject: str = "", dsn: str | None = None) -> None:
     """Set a kill switch as a person would from the dashboards."""
     statement = "SELECT set_kill_switch(%s, %s, 'test', 'tester', %s)"

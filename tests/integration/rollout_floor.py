@@ -18,7 +18,7 @@ from ml_pipeline.vocabulary.tasks import NEEDS
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.conftest import Database
 from tests.integration.events import rows
-from tests.integration.policy import execute
+from tests.integration.policy import execute, rewrite
 
 OLD, NEW, NEWER = (f"needs.detect/{number}" for number in (1, 2, 3))
 DAYS_AGO = 40
@@ -136,7 +136,7 @@ def passed(version: str, against: str | None, terms: Terms = AT_ONCE) -> None:
 
 def let_time_pass(database: Database, days: float = DAYS_AGO) -> None:
     """Let what holds have begun so many days earlier."""
-    execute(database, "UPDATE model_rollouts SET since = since - %s * interval '1 day' WHERE until IS NULL", days)
+    rewrite(database, "UPDATE model_rollouts SET since = since - %s * interval '1 day' WHERE until IS NULL", days)
 
 
 def states(database: Database) -> dict[str, str]:

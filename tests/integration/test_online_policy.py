@@ -117,6 +117,7 @@ async def test_a_bundle_that_fails_its_checks_never_serves(database, reason, cap
     if reason == "other version":
         with psycopg2.connect(database.owner_dsn) as connection, connection.cursor() as cursor:
             publish(database, (model, "champion", 0))
+            cursor.execute("SET LOCAL session_replication_role = replica")  # what was is not to be rewritten
             cursor.execute("UPDATE model_rollouts SET version = 'objection.anticipate/9'")
             cursor.execute("SELECT publish_policy()")
     else:

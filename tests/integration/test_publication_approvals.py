@@ -13,6 +13,7 @@ from ml_pipeline.vocabulary.approvals import ApprovalKind, ApprovalRule
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, NEEDS
 from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.integration.events import rows
+from tests.integration.policy import rewrite
 
 ASKING = replace(AT_ONCE, approvals=(ApprovalRule((ApprovalKind.FIRST, ApprovalKind.CHAMPION)),))
 
@@ -97,7 +98,7 @@ def test_a_candidate_that_was_not_compared_with_who_serves_by_now_is_not_let_in(
         decided = Decided(GateVerdict.PROMOTE, "better", evidence, "needs.detect/1")
         publication.settle(tx, NEEDS, decided, ("d1", b"bundle"))
     passed(2, champion="needs.detect/1")
-    rows(emptied_database, "UPDATE model_rollouts SET version = 'needs.detect/0' WHERE state = 'champion'")
+    rewrite(emptied_database, "UPDATE model_rollouts SET version = 'needs.detect/0' WHERE state = 'champion'")
     answer(is_granted=True)
 
     admit()

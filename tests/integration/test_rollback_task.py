@@ -10,7 +10,7 @@ import pytest
 from ml_pipeline import MLPipelineService
 from ml_pipeline.online.predicting.bundle import encode
 from tests.integration.events import rows
-from tests.integration.policy import bundle, execute, publish, versions_once
+from tests.integration.policy import bundle, execute, publish, rewrite, versions_once
 from tests.online_agent import NOWHERE, messages
 
 FIRST, SECOND, THIRD = (f"objection.anticipate/{number}" for number in (1, 2, 3))
@@ -226,9 +226,9 @@ def test_many_that_see_a_challenger_fail_at_once_leave_the_champion_alone(databa
 def test_ten_minutes_after_its_challenger_a_champion_goes_without_a_name_for_who_follows(database, seconds, status):
     promote(database, FIRST)
     publish(database, (bundle(SECOND), "champion", 1), (bundle(THIRD), "canary", 0.05))
-    execute(database, "UPDATE model_rollouts SET since = since - interval '1 day' WHERE until IS NULL")
+    rewrite(database, "UPDATE model_rollouts SET since = since - interval '1 day' WHERE until IS NULL")
     roll_back(database)
-    execute(database, "UPDATE decisions SET decided_at = decided_at - %s * interval '1 second'", seconds)
+    rewrite(database, "UPDATE decisions SET decided_at = decided_at - %s * interval '1 second'", seconds)
 
     done = roll_back(database)
 
@@ -345,7 +345,7 @@ def test_another_task_stays_as_it_is(database):
 def test_what_a_version_learnt_from_goes_along_when_it_serves_again(database):
     promote(database, FIRST)
     learnt = json.dumps({"trained_until": "2026-03-01T00:00:00+00:00"})
-    execute(database, "UPDATE decisions SET evidence = %s", learnt)
+    rewrite(database, "UPDATE decisions SET evidence = %s", learnt)
     promote(database, SECOND)
 
     roll_back(database)

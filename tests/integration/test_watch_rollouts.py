@@ -19,7 +19,7 @@ from ml_pipeline.models.specification import Window
 from ml_pipeline.settings import load_settings
 from ml_pipeline.vocabulary.tasks import NEEDS
 from tests.integration.events import rows
-from tests.integration.policy import execute, kill
+from tests.integration.policy import execute, kill, rewrite
 from tests.integration.rollout_floor import (
     NEW,
     NEWER,
@@ -335,7 +335,7 @@ def test_without_steps_what_passes_its_gate_is_champion_at_once_as_before(emptie
 
 def test_a_take_back_that_cannot_be_done_says_so_and_changes_nothing(database):
     advance(database, SHADOW, FIRST_STEP, SECOND_STEP)
-    execute(database, "DELETE FROM model_rollouts WHERE version = %s AND state = 'champion'", OLD)
+    rewrite(database, "DELETE FROM model_rollouts WHERE version = %s AND state = 'champion'", OLD)
     open_floor(database, replace(HELD_BACK, fails=lambda number: number % 2 == 0))
 
     with pytest.raises(RolloutError, match="take it out by hand"):
@@ -432,7 +432,7 @@ def test_what_needs_no_label_is_read_as_it_comes(database):
 def test_slow_is_what_takes_longer_than_the_champion_did_in_the_week_before(database):
     open_floor(database, Floor(conversations=120))
     begun = rows(database, "SELECT at FROM predictions ORDER BY at OFFSET 220 LIMIT 1")[0]["at"]
-    execute(database, "UPDATE model_rollouts SET since = %s WHERE state = 'shadow'", begun)
+    rewrite(database, "UPDATE model_rollouts SET since = %s WHERE state = 'shadow'", begun)
     execute(database, "UPDATE predictions SET latency_ms = 99 WHERE version = %s AND at > %s", NEW, begun)
 
     slow = look(Pair("shadow", NEW, OLD)).pulse.slow

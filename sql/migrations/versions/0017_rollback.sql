@@ -154,15 +154,24 @@ BEGIN
     RETURN jsonb_build_object('status', 'lifted', 'version', bar.version, 'decision_id', made, 'reason', because);
 END $$;
 
--- What was is not rewritten: a row is closed once.
+-- What was is not rewritten, whoever asks: a decision is only ever added, a state is closed once and nothing else.
 CREATE FUNCTION refuse_rewriting() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% keeps what was: a row is closed once and never changed', TG_TABLE_NAME
-        USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '% keeps what was: rows are added, a state is closed once, and nothing is changed or taken out',
+        TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation';
 END $$;
-CREATE TRIGGER model_rollouts_are_kept BEFORE UPDATE ON model_rollouts
-FOR EACH ROW WHEN (OLD.until IS NOT NULL) EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER decisions_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON decisions
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER model_rollouts_are_kept BEFORE DELETE OR TRUNCATE ON model_rollouts
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
+CREATE TRIGGER model_rollouts_are_closed_once BEFORE UPDATE ON model_rollouts
+FOR EACH ROW
+WHEN (OLD.until IS NOT NULL OR NEW.until IS NULL
+      OR (OLD.rollout, OLD.task, OLD.mode, OLD.version, OLD.state, OLD.traffic_share, OLD.digest, OLD.decision, OLD.since)
+         IS DISTINCT FROM
+         (NEW.rollout, NEW.task, NEW.mode, NEW.version, NEW.state, NEW.traffic_share, NEW.digest, NEW.decision, NEW.since))
+EXECUTE FUNCTION refuse_rewriting();
 
 REVOKE ALL ON FUNCTION lift_bar(text, text, text), refuse_rewriting() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION lift_bar(text, text, text) TO ml_jobs, ml_dashboards;
@@ -172,3 +181,73 @@ GRANT UPDATE (until) ON model_rollouts TO ml_jobs;
 
 -- Under which policy a prediction was made.
 ALTER TABLE predictions ADD COLUMN policy_epoch integer, ADD COLUMN policy_n bigint;
+
+-- Of the aliases of a registered model in MLflow, which mirror who holds what: the version an alias was last known to name,
+-- null for none, and the one it was being set to since then. Any other that it names, somebody else gave it.
+CREATE TABLE registry_aliases (
+    model       text        NOT NULL,
+    alias       text        NOT NULL,
+    number      integer,
+    setting     integer,
+    mirrored_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (model, alias)
+);
+
+GRANT SELECT ON registry_aliases TO ml_jobs, ml_dashboards;
+GRANT INSERT, UPDATE ON registry_aliases TO ml_jobs;
+
+ALTER TABLE model_bundles ALTER COLUMN content DROP NOT NULL;
+
+-- Versions of which nothing but the record is needed any more: no state holds but an end without a bar, the task has
+-- `keep_newest` later ones, nothing happened to them since `before`, and a rollback by itself would not bring them back.
+CREATE FUNCTION due_versions(before timestamptz, keep_newest integer)
+RETURNS TABLE (task text, mode text, version text, last_at timestamptz)
+LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
+    WITH judged AS (
+        SELECT d.task, d.mode, d.version,
+               row_number() OVER (PARTITION BY d.task, d.mode ORDER BY min(d.decided_at) DESC) AS nth
+        FROM decisions AS d
+        WHERE d.kind = 'gate' AND d.version <> ''
+        GROUP BY d.task, d.mode, d.version
+    ), serves_next AS (
+        SELECT DISTINCT ON (r.task, r.mode) r.version
+        FROM model_rollouts AS r
+        WHERE r.state = 'champion' AND r.until IS NOT NULL
+          AND NOT EXISTS (SELECT FROM model_rollouts AS held
+                          WHERE held.version = r.version AND held.until IS NULL AND held.state IN ('champion', 'rolled_back'))
+        ORDER BY r.task, r.mode, r.until DESC, r.rollout DESC
+    )
+    SELECT j.task, j.mode, j.version, happened.last_at
+    FROM judged AS j
+    CROSS JOIN LATERAL (SELECT max(d.decided_at) AS last_at FROM decisions AS d WHERE d.version = j.version) AS happened
+    WHERE j.nth > keep_newest AND happened.last_at < before AND j.version NOT IN (SELECT s.version FROM serves_next AS s)
+      AND NOT EXISTS (SELECT FROM model_rollouts AS r
+                      WHERE r.version = j.version AND r.until IS NULL AND r.state NOT IN ('retired', 'rejected'))
+      AND NOT EXISTS (SELECT FROM decisions AS d WHERE d.version = j.version AND d.kind = 'retention')
+$$;
+
+-- Deletes the bundles of due versions and records that; what was decided of them, and their digests, stay. Returns them.
+CREATE FUNCTION delete_due_versions(before timestamptz, keep_newest integer, because text, by_actor text) RETURNS text[]
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    each    record;
+    deleted text[] := '{}';
+BEGIN
+    FOR each IN SELECT DISTINCT due.task, due.mode FROM due_versions(before, keep_newest) AS due ORDER BY 1, 2 LOOP
+        -- The lock of a publication: who is about to serve again is not due.
+        PERFORM pg_advisory_xact_lock(hashtext('retrain_models'), hashtext(each.task || '.' || each.mode));
+    END LOOP;
+    FOR each IN SELECT * FROM due_versions(before, keep_newest) LOOP
+        INSERT INTO decisions (decided_at, kind, task, mode, version, verdict, reason, evidence, actor)
+        SELECT clock_timestamp(), 'retention', each.task, each.mode, each.version, 'DELETED', because,
+               jsonb_build_object('last_at', each.last_at, 'bytes', coalesce(sum(octet_length(b.content)), 0)), by_actor
+        FROM model_bundles AS b WHERE b.version = each.version;
+        UPDATE model_bundles AS b SET content = NULL WHERE b.version = each.version;
+        deleted := deleted || each.version;
+    END LOOP;
+    RETURN deleted;
+END $$;
+
+REVOKE ALL ON FUNCTION due_versions(timestamptz, integer), delete_due_versions(timestamptz, integer, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION due_versions(timestamptz, integer) TO ml_jobs, ml_dashboards;
+GRANT EXECUTE ON FUNCTION delete_due_versions(timestamptz, integer, text, text) TO ml_jobs;
