@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from ml_pipeline.models.text_terms import ByChunk
 from ml_pipeline.online.predicting.words import hide_unknown, words_of
+from ml_pipeline.online.redaction import redact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,8 @@ class KnownWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
     """Hides from text columns every word that fewer than ``others`` others said, besides whoever said it here.
 
     Others are customers, or conversations where the customer is not known: a name that one customer says in ten calls
-    stays hidden. The list is frozen in the model and its bundle; features are not touched.
+    stays hidden; so does a name from redaction's lists, whoever says it. The list is frozen in the model and its
+    bundle; features are not touched.
 
     Attributes:
         words_: what stays, sorted.
@@ -39,7 +41,8 @@ class KnownWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         for _, group in rows[["customer_group", *self.text_columns]].groupby("customer_group"):
             chunks = {chunk for column in self.text_columns for text in group[column] for chunk in _chunks(text)}
             said_by.update(set(chain.from_iterable(map(words_in.__getitem__, chunks))))
-        self.words_ = np.array(sorted(word for word, count in said_by.items() if count > self.others), dtype=str)
+        shared = (word for word, count in said_by.items() if count > self.others)
+        self.words_ = np.array(sorted(word for word in shared if redact(word) == word), dtype=str)
         return self
 
     def transform(self, rows: "pd.DataFrame") -> "pd.DataFrame":

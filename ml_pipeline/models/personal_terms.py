@@ -7,6 +7,7 @@ from sklearn.pipeline import Pipeline
 
 from ml_pipeline.online.redaction import redact
 from ml_pipeline.online.redaction.hint import ADDRESS, BIRTH_DATE, CARD, EMAIL, ID, NAME, NUMBER, PHONE
+from ml_pipeline.online.redaction.introductions import TITLES
 
 KINDS = (NAME, EMAIL, PHONE, CARD, ID, ADDRESS, BIRTH_DATE, NUMBER)
 OF_PAIRS = (NAME, EMAIL, PHONE, CARD, ID)
@@ -36,5 +37,6 @@ def _terms(model: Pipeline) -> Iterator[str]:
 def _kind(term: str) -> str:
     masked, kinds = redact(term), OF_PAIRS if " " in term else KINDS
     found = next((kind for kind in kinds if kind in masked and kind not in term), "")
-    # After "tell" redaction takes any word for a name; a pair is one where both words are, as in "juan perez".
-    return "" if found == NAME and " " in masked else found.strip("<>").lower()
+    # After "tell" or "don" redaction takes any word for a name; a pair is one where both words are: "juan perez".
+    is_cued = " " in term and (" " in masked or term.split()[0] in TITLES)
+    return "" if found == NAME and is_cued else found.strip("<>").lower()

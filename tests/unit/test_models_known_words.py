@@ -36,6 +36,12 @@ def test_what_one_customer_says_in_all_his_calls_was_said_once():
     assert known(rows, others=2) == set()
 
 
+def test_a_name_stays_hidden_however_many_say_it():
+    rows = said(("ana", "Harvey took my roof"), ("ben", "harvey took all"), ("cem", "took"))
+
+    assert known(rows, others=1) == {"took"}
+
+
 @pytest.mark.parametrize("column", ["current", "previous", "history"])
 def test_words_of_every_text_column_count(column):
     rows = said(("ana", "price"), ("ben", "price"), column=column)
