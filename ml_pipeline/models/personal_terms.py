@@ -38,5 +38,5 @@ def _kind(term: str) -> str:
     masked, kinds = redact(term), OF_PAIRS if " " in term else KINDS
     found = next((kind for kind in kinds if kind in masked and kind not in term), "")
     # After "tell" or "don" redaction takes any word for a name; a pair is one where both words are: "juan perez".
-    is_cued = " " in term and (" " in masked or term.split()[0] in TITLES)
+    is_cued = " " in term and (" " in masked or term.split(maxsplit=1)[0] in TITLES)
     return "" if found == NAME and is_cued else found.strip("<>").lower()
