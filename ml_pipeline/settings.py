@@ -105,6 +105,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The share of conversations that stays with the former champion after a promotion; 0: none."""
     holdback_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 14.0
     """For how long it does."""
+    moved_alias: Literal["revert", "request"] = "revert"
+    """What becomes of the alias champion that somebody moved in MLflow. It is moved back either way; with ``request``
+    a retraining of the task is asked for as well, whose candidate goes through the gate."""
     approvals: tuple[ApprovalRule, ...] = ()
     """Which steps of a rollout wait for a person, ``[[approvals]] kinds = ["first", "champion"]``; see
     docs/retraining.md. None do by default."""

@@ -1218,13 +1218,14 @@ WHEN (OLD.until IS NOT NULL OR NEW.until IS NULL
          (NEW.rollout, NEW.task, NEW.mode, NEW.version, NEW.state, NEW.traffic_share, NEW.digest, NEW.decision, NEW.since))
 EXECUTE FUNCTION refuse_rewriting();
 
--- Of the aliases of a registered model in MLflow, which mirror who holds what: the version an alias was last known to name,
--- null for none, and the one it was being set to since then. Any other that it names, somebody else gave it.
+-- Of the aliases of a registered model in MLflow, which mirror who holds what: the version we last made one name, null for
+-- none, and while is_setting the one we are making it name. Any other that it names, somebody else gave it.
 CREATE TABLE registry_aliases (
     model       text        NOT NULL,
     alias       text        NOT NULL,
     number      integer,
     setting     integer,
+    is_setting  boolean     NOT NULL DEFAULT false,
     mirrored_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model, alias)
 );

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NotRequired, TypedDict
 
 import msgspec
@@ -15,6 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import ArtifactError, PipelineError, RegistryError, TrainingError
+from ml_pipeline.jobs import mirror_registry
 from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
 from ml_pipeline.models.candidates.columns import ColumnsByKind, columns_of
@@ -168,7 +168,7 @@ def publish(ticket: Ticket) -> dict[str, str]:
         settled = settle(tx, task, decided, bundle, terms_of(load_settings()))
         outcome = OUTCOMES[settled.verdict] if settled.is_new else UNCHANGED
         requests.close(tx, ticket["retraining"], outcome)
-    _mirror(registry, {version: settled.verdict})
+    _mirror(registry, version, settled.verdict)
     return {"task": ticket["task"], "outcome": outcome, "version": version.name}
 
 
@@ -195,7 +195,6 @@ def _collect(orders: Sequence[Order]) -> list[tuple[Order, Ticket | str]]:
     """Return per order its ticket, or what it came to without training."""
     registry = _registry()
     registry.reach()
-    _mirror(registry)
     return [(order, _freeze(registry, order)) for order in orders]
 
 
@@ -266,19 +265,13 @@ def _refusals_kept(ticket: Ticket) -> Iterator[None]:
         raise
 
 
-def _mirror(registry: Registry, judged: Mapping[Registered, GateVerdict] | None = None) -> None:
-    # Postgres has decided: what MLflow shows may be late, and the next retraining mends it.
-    with transaction() as tx:
-        champions = store.champions(tx)
-    steps = [partial(registry.mark, version, {"gate": verdict}) for version, verdict in (judged or {}).items()]
-    for champion in champions:
-        previous = Registered.named(champion.previous) if champion.previous else None
-        steps.append(partial(registry.mirror, Registered.named(champion.version), previous))
-    for step in steps:
-        try:
-            step()
-        except RegistryError as error:
-            log.warning("registry.mirror_failed: %s", error)
+def _mirror(registry: Registry, version: Registered, verdict: GateVerdict) -> None:
+    # Postgres has decided: what MLflow shows may be late, and the next look of mirror_registry mends its aliases.
+    try:
+        registry.mark(version, {"gate": verdict})
+        mirror_registry.run()
+    except RegistryError as error:
+        log.warning("registry.mirror_failed: %s", error)
 
 
 def _task(ticket: Ticket) -> Task:

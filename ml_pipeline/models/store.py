@@ -43,16 +43,6 @@ class Champion:
 
 
 @dataclass(frozen=True, slots=True)
-class Mirrored:
-    """What the aliases of a registered model should say."""
-
-    task: str
-    mode: str
-    version: str
-    previous: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Decided:
     """A verdict with its evidence, as it goes into ``decisions``; ``version`` is "" where nothing was registered."""
 
@@ -208,11 +198,6 @@ def serving_mix(tx: Transaction, rows: TrainingSet) -> dict[str, int]:
         found = queries("models").serving_mix(tx, **_reach(chunk), task=rows.task.name, mode=rows.task.mode)
         mix |= {row["version"]: mix.get(row["version"], 0) + row["conversations"] for row in found}
     return mix
-
-
-def champions(tx: Transaction) -> list[Mirrored]:
-    """Return what the aliases of every registered model should say."""
-    return [Mirrored(**row) for row in queries("models").champions(tx)]
 
 
 def latest_gate(tx: Transaction, task: Task) -> Row | None:

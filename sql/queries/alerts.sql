@@ -227,6 +227,31 @@ FROM (SELECT id, coalesce(data ->> 'is_fallback' = 'true', false) AS is_fallback
       FROM ml_tracking_events
       WHERE id >= uuid_floor(:start) AND id < uuid_floor(:end) AND event_type = 'prediction') AS answered;
 
+-- name: measure_refused_artifacts(now)
+-- Within a day: by a retraining, as decisions, and by agents, as their errors.
+SELECT '' AS subject, sum(times)::double precision AS value, NULL::bigint AS n,
+       jsonb_build_object('decisions', jsonb_path_query_array(jsonb_agg(decision) FILTER (WHERE decision IS NOT NULL),
+                                                              '$[0 to 9]'),
+                          'events', jsonb_path_query_array(jsonb_agg(event) FILTER (WHERE event IS NOT NULL),
+                                                           '$[0 to 9]')) AS evidence
+FROM (SELECT 0 AS times, NULL::uuid AS decision, NULL::uuid AS event
+      UNION ALL
+      SELECT 1, decision, NULL
+      FROM decisions
+      WHERE kind = 'artifact' AND decided_at > :now::timestamptz - interval '1 day' AND decided_at <= :now
+      UNION ALL
+      SELECT 1, NULL, id
+      FROM ml_tracking_events
+      WHERE id >= uuid_floor(:now::timestamptz - interval '1 day') AND id < uuid_floor(:now) AND event_type = 'error'
+        AND data ->> 'reason' IN ('bundle_refused', 'bundle_altered')) AS refused;
+
+-- name: measure_moved_aliases(now)
+SELECT '' AS subject, count(*)::double precision AS value, NULL::bigint AS n,
+       jsonb_build_object('decisions', jsonb_path_query_array(jsonb_agg(decision ORDER BY decided_at DESC),
+                                                              '$[0 to 9]')) AS evidence
+FROM decisions
+WHERE kind = 'alias' AND decided_at > :now::timestamptz - interval '1 day' AND decided_at <= :now;
+
 -- name: newest_checks(kinds, subject, start, now)
 -- The newest drift check of each subject that ended since `start`.
 SELECT DISTINCT ON (kind, subject) kind, subject, severity, has_drifted, window_start, window_end,

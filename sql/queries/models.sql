@@ -123,17 +123,6 @@ JOIN decisions AS d USING (decision)
 LEFT JOIN model_bundles AS b USING (digest)
 WHERE r.task = :task AND r.mode = :mode AND r.state = 'champion' AND r.until IS NULL;
 
--- name: champions()
--- Who is champion of each task, and who was before; previous is null for a first one.
-SELECT now_one.task, now_one.mode, now_one.version,
-       (SELECT past.version FROM model_rollouts AS past
-        WHERE past.task = now_one.task AND past.mode = now_one.mode AND past.state = 'champion'
-          AND past.until IS NOT NULL AND past.version <> now_one.version
-        ORDER BY past.until DESC LIMIT 1) AS previous
-FROM model_rollouts AS now_one
-WHERE now_one.state = 'champion' AND now_one.until IS NULL
-ORDER BY now_one.task, now_one.mode;
-
 -- name: latest_gate(task, mode)^
 -- The latest judgement of a task.
 SELECT decided_at, version, verdict, reason, evidence

@@ -193,6 +193,19 @@ def fallbacks(count: int) -> Arrange:
     return arrange
 
 
+def decided(kind: str, *, hours_ago: float) -> Arrange:
+    """Return the arrangement of a decision of its kind."""
+    return lambda database: rows(
+        database,
+        """
+        INSERT INTO decisions (decided_at, kind, task, mode, version, verdict, reason, evidence, actor)
+        VALUES (%(at)s, %(kind)s, 'objection', 'detect', '', 'REFUSED', 'altered', '{}', 'test')
+        """,
+        at=NOW - timedelta(hours=hours_ago),
+        kind=kind,
+    )
+
+
 def conversations(
     database: Any, count: int, *, week: int = 0, predicted: int = 0, source: str = "agent", hours_ago: float = 2
 ) -> None:
@@ -344,6 +357,8 @@ CASES: dict[str, Case] = {
     "labels_absent": Case(labelled(0), labelled(8)),
     "error_rate_high": Case(every_hour("error_rate", 0.12), every_hour("error_rate", 0.02)),
     "fallback_share_high": Case(fallbacks(70), fallbacks(9)),
+    "artifact_refused": Case(decided("artifact", hours_ago=3), decided("artifact", hours_ago=25)),
+    "alias_moved": Case(decided("alias", hours_ago=3), decided("artifact", hours_ago=3)),
     "error_budget_burns": Case(every_hour("error_rate", 0.03), every_hour("error_rate", 0.004)),
     "latency_high": Case(
         every_hour("latency_mean", 20.0, histogram=SLOW, **OURS),

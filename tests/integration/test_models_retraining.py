@@ -10,6 +10,7 @@ import pytest
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import BundleError, RegistryError, TrainingError
+from ml_pipeline.jobs import mirror_registry
 from ml_pipeline.jobs import retrain_models as job
 from ml_pipeline.models import collecting, store
 from ml_pipeline.models.registry import Registry
@@ -230,16 +231,16 @@ def test_a_failure_half_way_through_publication_leaves_nothing_and_the_retry_com
     assert states(database) == [(f"{TASK}/1", "champion")]
 
 
-def test_an_alias_that_could_not_be_set_undoes_nothing_and_is_set_next_time(database, judged, monkeypatch):
+def test_an_alias_that_could_not_be_set_undoes_nothing_and_is_set_by_the_next_mirror(database, judged, monkeypatch):
     def fail(*_: object) -> None:
         raise RegistryError("MLflow is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Registry, "mirror", fail)
+        patch.setattr(Registry, "point", fail)
         published = job.publish(judged)
     aliases_then = client().get_registered_model(TASK).aliases
 
-    job.run(TASK)
+    mirror_registry.run()
 
     assert published["outcome"] == "promoted"
     assert states(database) == [(f"{TASK}/1", "champion")]

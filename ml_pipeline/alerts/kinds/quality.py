@@ -22,6 +22,8 @@ Measure = Literal[
     "rejected_share",
     "unprojectable_share",
     "fallback_share",
+    "refused_artifacts",
+    "moved_aliases",
 ]
 
 WORDS: Mapping[Measure, str] = {
@@ -35,6 +37,8 @@ WORDS: Mapping[Measure, str] = {
     "rejected_share": "of the records that came were rejected",
     "unprojectable_share": "of the events that should be facts cannot be",
     "fallback_share": "of the agent's answers are fallbacks",
+    "refused_artifacts": "times in a day a model file, evidence or a bundle was refused",
+    "moved_aliases": "times in a day somebody moved an alias in MLflow",
 }
 
 

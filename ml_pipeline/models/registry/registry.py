@@ -1,6 +1,5 @@
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
     from sklearn.pipeline import Pipeline
-
-log = logging.getLogger(__name__)
 
 FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
 CARD_FILE = "card.md"
@@ -168,15 +165,20 @@ class Registry:
             client.update_model_version(name, version.version, description=described(card))
             return Registered(name, int(version.version))
 
-    def mirror(self, champion: Registered, previous: Registered | None) -> None:
-        """Let the aliases say what Postgres says."""
-        with mlflow_at(self.uri, "set the aliases") as mlflow:
+    def aliases(self, model: str) -> dict[str, int]:
+        """Return what the aliases of a registered model name."""
+        with mlflow_at(self.uri, f"tell the aliases of {model}") as mlflow:
+            held = mlflow.MlflowClient().get_registered_model(model).aliases
+        return {alias: int(number) for alias, number in held.items()}
+
+    def point(self, model: str, alias: str, number: int | None) -> None:
+        """Let an alias name this version; None: nobody."""
+        with mlflow_at(self.uri, f"set the alias {alias} of {model}") as mlflow:
             client = mlflow.MlflowClient()
-            held = client.get_registered_model(champion.model).aliases
-            for alias, version in (("champion", champion), ("previous", previous)):
-                if version and str(held.get(alias)) != str(version.number):
-                    client.set_registered_model_alias(version.model, alias, str(version.number))
-                    log.info("registry.mirrored model=%s alias=%s version=%d", version.model, alias, version.number)
+            if number is None:
+                client.delete_registered_model_alias(model, alias)
+            else:
+                client.set_registered_model_alias(model, alias, str(number))
 
     def mark(self, version: Registered, tags: Mapping[str, str]) -> None:
         with mlflow_at(self.uri, "tag a version") as mlflow:

@@ -182,13 +182,14 @@ GRANT UPDATE (until) ON model_rollouts TO ml_jobs;
 -- Under which policy a prediction was made.
 ALTER TABLE predictions ADD COLUMN policy_epoch integer, ADD COLUMN policy_n bigint;
 
--- Of the aliases of a registered model in MLflow, which mirror who holds what: the version an alias was last known to name,
--- null for none, and the one it was being set to since then. Any other that it names, somebody else gave it.
+-- Of the aliases of a registered model in MLflow, which mirror who holds what: the version we last made one name, null for
+-- none, and while is_setting the one we are making it name. Any other that it names, somebody else gave it.
 CREATE TABLE registry_aliases (
     model       text        NOT NULL,
     alias       text        NOT NULL,
     number      integer,
     setting     integer,
+    is_setting  boolean     NOT NULL DEFAULT false,
     mirrored_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (model, alias)
 );
