@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from ml_pipeline.models.candidates.columns import Columns, columns_of, number_columns
-from ml_pipeline.models.candidates.fit import answers, fit
+from ml_pipeline.models.candidates.fit import answers, fit, fit_by_folds
 from ml_pipeline.models.candidates.recipe import LinearRecipe
-from ml_pipeline.models.candidates.search import fit_by_folds, search
+from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.scores import Flags, Numbers
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN, split_in_time
 from ml_pipeline.models.training_set import TrainingSet

@@ -8,9 +8,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ml_pipeline.models.candidates.columns import Columns, word_columns
-from ml_pipeline.models.candidates.search import fit_by_folds, search
+from ml_pipeline.models.candidates.fit import fit_by_folds
+from ml_pipeline.models.candidates.search import search
+from ml_pipeline.models.clustered import detections, seen_by
 from ml_pipeline.models.conversations import LabelledConversation, Spoken
-from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, RESAMPLES, SEED, Flags, detections, draws, estimate
+from ml_pipeline.models.scores import MIN_SCORED_POSITIVES, Flags
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.vocabulary.acts import ACT_PREFIX, Act
@@ -109,13 +111,10 @@ class Detection:
 def detection(rows: TrainingSet, answers: Flags) -> Mapping[Act, Detection]:
     """Return per act how well ``answers`` (rows x labels) found it; acts with fewer than five turns are left out."""
     block = rows.block()
-    drawn = draws(block.clusters, RESAMPLES, SEED)
     return {
         Act(rows.task.labels[place]): Detection(
             int(block.truth[:, place].sum()),
-            **{
-                name: estimate(values) for name, values in detections(block.of(place), answers[:, place], drawn).items()
-            },
+            **{name: score.estimate() for name, score in detections(seen_by(block, place), answers[:, place]).items()},
         )
         for place in range(len(rows.task.labels))
         if block.truth[:, place].sum() >= MIN_SCORED_POSITIVES

@@ -38,7 +38,7 @@ class TextTerms(TfidfVectorizer):  # type: ignore[misc]  # scikit-learn carries 
     Replaces scikit-learn's private ``_count_vocab``; a test holds both equal.
     """
 
-    def _count_vocab(self, raw_documents: Iterable[str], fixed_vocab: bool) -> tuple[dict[str, int], csr_matrix]:  # noqa: FBT001 - scikit-learn's signature
+    def _count_vocab(self, raw_documents: Iterable[str], fixed_vocab: bool) -> tuple[dict[str, int], csr_matrix]:
         numbers = _Numbers(self.vocabulary_ if fixed_vocab else {}, is_open=not fixed_vocab)
         if self.analyzer == "word":
             count = _Words(self.build_tokenizer(), self.ngram_range, numbers).count

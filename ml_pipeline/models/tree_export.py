@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
@@ -83,13 +85,21 @@ def _inputs(step: Any, column: Any) -> Iterator[Input]:
         for name, categories in zip(column, step.categories_, strict=True):
             yield from (CategoryInput(name, {str(one): 1.0}, 0.0) for one in categories)
     elif isinstance(step, OrdinalEncoder) and step.handle_unknown == "use_encoded_value":
-        for name, categories in zip(column, step.categories_, strict=True):
-            numbers = {str(one): float(number) for number, one in enumerate(categories)}
-            yield CategoryInput(name, numbers, _unless_missing(float(step.unknown_value)))
+        for place, name in enumerate(column):
+            yield CategoryInput(name, _numbers(step, place), _unless_missing(float(step.unknown_value)))
     elif isinstance(step, FunctionTransformer) and step.func is None:
         yield from map(NumberInput, column)
     else:
         raise BundleError(f"a {type(step).__name__} on {column} before trees cannot be exported; train a kind that can")
+
+
+def _numbers(step: OrdinalEncoder, place: int) -> dict[str, float]:
+    """Return the number of each category of one column; rare ones share one."""
+    known = step.categories_[place]
+    table = np.array([[one[0] for one in step.categories_]] * len(known), dtype=object)
+    table[:, place] = known
+    frame = pd.DataFrame(table, columns=getattr(step, "feature_names_in_", None))
+    return {str(one): float(number) for one, number in zip(known, step.transform(frame)[:, place], strict=True)}
 
 
 def _reordered(boosted: HistGradientBoostingClassifier, found: list[Input]) -> list[Input]:

@@ -1,4 +1,6 @@
 import re
+from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -9,9 +11,9 @@ from ml_pipeline.errors import BundleError
 from ml_pipeline.models.assessment import assess, describe_rows
 from ml_pipeline.models.candidates import search as searching
 from ml_pipeline.models.candidates.columns import columns_of, word_columns
-from ml_pipeline.models.candidates.fit import answers, fit
-from ml_pipeline.models.candidates.recipe import LinearRecipe
-from ml_pipeline.models.candidates.search import search
+from ml_pipeline.models.candidates.fit import answers, fit, recipe_of
+from ml_pipeline.models.candidates.recipe import LinearRecipe, TreeRecipe
+from ml_pipeline.models.candidates.search import learning_curve, search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.export import FEATURES, export, prove, run
@@ -26,6 +28,7 @@ from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
 
 DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust", "never"), Mode.DETECT, "turn", "macro_ap")
 RULES = GateRules("macro_ap", 0.05, 20)
+SMALL_TREES = (TreeRecipe(5, 2, 20, 0.1), TreeRecipe(10, 4, 20, 0.1))
 START = datetime(2026, 3, 1, 9, tzinfo=UTC)
 SAID = {
     (): ("Yes, go on please {n}.", "Sí, cuénteme más {n}.", "Good morning {n}, how are you?", "Muy bien, gracias {n}."),
@@ -67,10 +70,10 @@ def model(rows):
     return fit(rows.part("train"), rows.part("calibration"), LinearRecipe(3.0, None, 5), columns)
 
 
-def standing(gate: TrainingSet, champion: Answers | None = None, **serving_mix: int) -> Standing:
+def standing(gate: TrainingSet, champion: Answers | None = None, serving_mix: dict[str, int] | None = None) -> Standing:
     """Return a first gate at which the agent answered nothing."""
     caller = Answers("caller", np.full(gate.truth.shape, np.nan), is_baseline=True)
-    return Standing(START + timedelta(days=9), allow(0.10, 26, []), caller, champion, serving_mix)
+    return Standing(START + timedelta(days=9), allow(0.10, 26, []), caller, champion, serving_mix or {})
 
 
 def test_a_candidate_learns_in_two_languages_what_the_rule_cannot(rows, model):
@@ -90,22 +93,102 @@ def test_a_label_without_examples_is_answered_with_a_small_constant(rows, model)
     assert model[-1].constant_.tolist() == [False, False, True]
 
 
-def test_the_search_tries_strengths_then_balanced_classes_and_puts_the_best_first(rows):
-    tried = search(rows.part("train"), columns_of(DETECT), 5)
+def test_balanced_classes_are_tried_where_ranking_is_judged_and_trees_where_columns_are_for_them():
+    ranked = searching.recipes(columns_of(DETECT), 5, "macro_ap")
+    probable = searching.recipes(columns_of(CONVERSION), 5, "log_loss")
 
-    plain = {one.recipe.strength for one in tried if one.recipe.class_weight is None}
-    (balanced,) = (one.recipe for one in tried if one.recipe.class_weight == "balanced")
-    best_plain = max((one for one in tried if one.recipe.class_weight is None), key=lambda one: one.value)
-    assert plain == set(searching.STRENGTHS)
-    assert balanced.strength == best_plain.recipe.strength
-    assert [one.value for one in tried] == sorted((one.value for one in tried), reverse=True)
+    linear = [LinearRecipe(strength, None, 5) for strength in searching.STRENGTHS]
+    assert ranked == [r for one in linear for r in (one, LinearRecipe(one.strength, "balanced", 5))]
+    assert probable == [*linear, *searching.TREES]
 
 
-def test_a_task_judged_by_log_loss_never_balances_its_classes_and_wants_the_least():
+@pytest.mark.parametrize("task", [DETECT, CONVERSION])
+def test_the_search_puts_the_best_first_whatever_the_metric_wants(task, monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (1e-6, 2.0))
+    monkeypatch.setattr(searching, "TREES", SMALL_TREES[:1])
+
+    tried = search(assemble(task, conversations(100)).part("train"), columns_of(task), 5)
+
+    costs = [-one.value if task.primary_metric == "macro_ap" else one.value for one in tried]
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1] - 0.05
+
+
+def test_the_better_half_of_each_kind_goes_on_to_twice_as_many_conversations(monkeypatch):
+    monkeypatch.setattr(searching, "FEWEST_TO_HALVE", 1)
+    monkeypatch.setattr(searching, "TREES", SMALL_TREES)
+
+    tried = search(assemble(CONVERSION, conversations(100)).part("train"), columns_of(CONVERSION), 5)
+
+    learnt_from = [[rung.conversations for rung in one.rungs] for one in tried]
+    assert sorted(map(len, learnt_from)) == [1, 1, 1, 2, 4, 4]
+    assert [len(rungs) for rungs in learnt_from[:2]] == [4, 4]
+    assert {one.recipe.kind for one in tried[:2]} == {"linear", "trees"}
+    assert learnt_from[0] == [7, 13, 25, 50]
+
+
+def test_recipes_that_learnt_from_a_handful_all_go_on(monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (0.5, 2.0))
+    monkeypatch.setattr(searching, "TREES", SMALL_TREES[:1])
+
     tried = search(assemble(CONVERSION, conversations(60)).part("train"), columns_of(CONVERSION), 5)
 
-    assert [one.recipe.class_weight for one in tried] == [None] * len(searching.STRENGTHS)
-    assert [one.value for one in tried] == sorted(one.value for one in tried)
+    assert [len(one.rungs) for one in tried] == [len(searching.RUNGS)] * 3
+
+
+def test_recipes_are_judged_by_the_newest_conversations_alone(rows, monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
+    train = rows.part("train")
+    is_newest = (train.rows["started_at"] > train.rows["started_at"].quantile(0.51)).to_numpy()
+    shuffled = train.truth.copy()
+    shuffled[is_newest] = np.random.default_rng(1).permutation(shuffled[is_newest])
+
+    found, misled = (search(replace(train, truth=truth), columns_of(DETECT), 5)[0] for truth in (train.truth, shuffled))
+
+    assert found.value > 0.9
+    assert misled.value < 0.4
+
+
+def test_the_learning_curve_has_the_figure_of_every_rung_with_its_interval(rows, monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
+    best = search(rows.part("train"), columns_of(DETECT), 5)[0]
+
+    curve = learning_curve(best)
+
+    assert [point["conversations"] for point in curve] == [10, 20, 40, 80]
+    assert curve[-1]["value"] == best.value
+    assert all(point["low"] <= point["value"] <= point["high"] for point in curve)
+    assert curve[0]["value"] < curve[-1]["value"]
+
+
+def test_each_step_of_search_and_fit_is_told_to_the_log(rows, caplog, monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
+
+    with caplog.at_level("INFO"):
+        best = search(rows.part("train"), columns_of(DETECT), 5)[0]
+        fit(rows.part("train"), rows.part("calibration"), best.recipe, columns_of(DETECT)["linear"])
+
+    events = Counter(record.message.split(" ")[0] for record in caplog.records)
+    assert events == {
+        "search.tried": 8,
+        "search.rung": 4,
+        "candidate.columns": 1,
+        "candidate.fitted": 1,
+        "candidate.calibrated": 1,
+    }
+
+
+def test_boosted_trees_learn_are_told_apart_and_answer_the_same_in_the_agent():
+    rows = assemble(CONVERSION, conversations(160))
+    columns, recipe = columns_of(CONVERSION)["trees"], TreeRecipe(20, 4, 20, 0.1)
+
+    model, again = (fit(rows.part("train"), rows.part("calibration"), recipe, columns) for _ in range(2))
+
+    bundle = export(model, CONVERSION, "conversion/1")
+    assert recipe_of(model) == recipe
+    assert export(again, CONVERSION, "conversion/1").digest == bundle.digest
+    assert prove(bundle, model, rows.part("gate").rows, 1_000) == 160
+    assert np.ptp(run(bundle, rows.part("gate").rows)) > 0
 
 
 def test_conversion_is_judged_per_conversation():
@@ -208,7 +291,7 @@ def test_a_champion_is_beaten_by_itself_never(rows, model):
 
 
 def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
-    found = assess(rows, model, RULES, standing(rows.part("gate"), caller=30, **{"objection.detect/1": 10}))
+    found = assess(rows, model, RULES, standing(rows.part("gate"), None, {"caller": 30, "objection.detect/1": 10}))
     dataset = describe_rows(rows, "r" * 16, "drift of the price objection")
 
     text = card(DETECT, found.evidence | origin("run1", dataset, "ab12"))

@@ -1,9 +1,10 @@
 """What each kind of candidate sees of a task."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ml_pipeline.models.candidates.recipe import Kind
 from ml_pipeline.models.scaled_counts import ScaledCounts
@@ -14,6 +15,8 @@ from ml_pipeline.vocabulary.tasks import Mode, Task, TaskKind
 
 MIN_ROWS_OF_A_TERM = 2
 MAX_TERMS = 20_000
+MAX_CATEGORIES = 200
+"""scikit-learn's trees tell 255 apart."""
 
 Columns = Sequence[tuple[str, Any, str | list[str]]]
 """As scikit-learn's ColumnTransformer takes them: name, step, what it reads; a text step reads one column by name."""
@@ -39,7 +42,8 @@ def columns_of(task: Task, *, reads_sentences: bool = False) -> ColumnsByKind:
     ``reads_sentences``: sentence vectors too, where the label is in the wording of the turn.
     """
     sentences = [("current_sentence", SentenceVectors(), "current")]
-    return {"linear": [*word_columns(task), *(sentences if reads_sentences and _is_in_the_wording(task) else [])]}
+    linear = [*word_columns(task), *(sentences if reads_sentences and _is_in_the_wording(task) else [])]
+    return {"linear": linear, "trees": circumstance_columns()} if task.kind is TaskKind.BINARY else {"linear": linear}
 
 
 def word_columns(task: Task) -> Columns:
@@ -73,6 +77,17 @@ def word_columns(task: Task) -> Columns:
 
 def _is_in_the_wording(task: Task) -> bool:
     return task.kind is TaskKind.MULTI_LABEL and task.mode is Mode.DETECT
+
+
+def circumstance_columns() -> Columns:
+    """Return what trees see: categories by number, counts as they are. No text."""
+    rare_together = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=math.nan, max_categories=MAX_CATEGORIES
+    )
+    return [
+        ("categories", rare_together, list(CATEGORY_COLUMNS)),
+        ("raw_counts", FunctionTransformer(), list(NUMBER_COLUMNS)),
+    ]
 
 
 def number_columns() -> Columns:

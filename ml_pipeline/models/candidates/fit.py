@@ -1,5 +1,6 @@
 """One candidate by one recipe: its steps, its heads, its answers."""
 
+import logging
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -9,16 +10,20 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
 
 from ml_pipeline.models.candidates.columns import WEIGHTS, Columns
-from ml_pipeline.models.candidates.recipe import Recipe
-from ml_pipeline.models.heads import LabelHeads
+from ml_pipeline.models.candidates.recipe import LinearRecipe, Recipe, TreeRecipe, in_words
+from ml_pipeline.models.heads import CalibratedHeads, LabelHeads, TreeHeads
 from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.training_set import TrainingSet
 
-FINAL_TOLERANCE = 1e-4
+FOLDS = 3
+
+log = logging.getLogger(__name__)
 
 
 def fit(train: TrainingSet, calibration: TrainingSet, recipe: Recipe, columns: Columns) -> Pipeline:
@@ -26,10 +31,36 @@ def fit(train: TrainingSet, calibration: TrainingSet, recipe: Recipe, columns: C
 
     ``predict_proba`` of a table with the feature columns gives rows x labels.
     """
-    seen, matrix = fit_columns(columns, train.rows, recipe.word_others)
-    heads = heads_of(recipe).fit(matrix, train.truth, train.weights)
+    seen, heads = _learn(train, recipe, columns)
     heads.calibrate(seen.transform(calibration.rows), calibration.truth, calibration.weights)
+    log.info("candidate.calibrated rows=%d", len(calibration.rows))
     return Pipeline([*seen.steps, ("heads", heads)])
+
+
+def fit_by_folds(rows: TrainingSet, recipe: Recipe, columns: Columns) -> Pipeline:
+    """Return the model trained on all ``rows``, where there are too few to set some apart for calibration.
+
+    Each row was scored for it by a model of the other customers' folds.
+    """
+    is_grouped = rows.rows["customer_group"].nunique() >= FOLDS
+    groups = rows.rows["customer_group" if is_grouped else "conversation_id"]
+    scores = np.zeros(rows.truth.shape)
+    for fit_places, held_places in GroupKFold(FOLDS, shuffle=True, random_state=0).split(rows.rows, groups=groups):
+        learnt, held = rows.take(fit_places), rows.take(held_places)
+        seen, heads = _learn(learnt, recipe, columns)
+        scores[held_places] = heads.decision_function(seen.transform(held.rows))
+    seen, heads = _learn(rows, recipe, columns)
+    heads.calibrate_scores(scores, rows.truth, rows.weights)
+    return Pipeline([*seen.steps, ("heads", heads)])
+
+
+def _learn(rows: TrainingSet, recipe: Recipe, columns: Columns) -> tuple[Pipeline, CalibratedHeads]:
+    """Return the steps ``words`` and ``columns``, and heads that are not calibrated yet."""
+    seen, matrix = fit_columns(columns, rows.rows, recipe.word_others)
+    log.info("candidate.columns rows=%d columns=%d", *matrix.shape)
+    heads = heads_of(recipe, seen.named_steps["columns"]).fit(matrix, rows.truth, rows.weights)
+    log.info("candidate.fitted %s labels=%d", in_words(recipe), rows.truth.shape[1])
+    return seen, heads
 
 
 def answers(model: Pipeline, rows: pd.DataFrame) -> Numbers:
@@ -40,7 +71,10 @@ def answers(model: Pipeline, rows: pd.DataFrame) -> Numbers:
 def recipe_of(model: Pipeline) -> Recipe:
     """Return how ``model`` was trained."""
     words, heads = model.named_steps["words"], model.named_steps["heads"]
-    return Recipe(heads.strength, heads.class_weight, words.others)
+    if isinstance(heads, LabelHeads):
+        return LinearRecipe(heads.strength, heads.class_weight, words.others)
+    names = ("max_iter", "max_leaf_nodes", "min_samples_leaf", "learning_rate")
+    return TreeRecipe(*(heads.options[name] for name in names))
 
 
 def columns_seen(model: Pipeline) -> Columns:
@@ -48,8 +82,24 @@ def columns_seen(model: Pipeline) -> Columns:
     return [(name, clone(step), column) for name, step, column in model.named_steps["columns"].transformers]
 
 
-def heads_of(recipe: Recipe, tolerance: float = FINAL_TOLERANCE) -> LabelHeads:
-    return LabelHeads(recipe.strength, recipe.class_weight, tolerance)
+def heads_of(recipe: Recipe, columns: ColumnTransformer) -> CalibratedHeads:
+    """Return unfitted heads for what the fitted ``columns`` make; trees split encoded categories by kind, not order."""
+    if isinstance(recipe, LinearRecipe):
+        return LabelHeads(recipe.strength, recipe.class_weight)
+    places = [
+        columns.output_indices_[name] for name, step, _ in columns.transformers_ if isinstance(step, OrdinalEncoder)
+    ]
+    return TreeHeads(
+        {
+            "max_iter": recipe.trees,
+            "max_leaf_nodes": recipe.leaves,
+            "min_samples_leaf": recipe.leaf_rows,
+            "learning_rate": recipe.learning_rate,
+            "early_stopping": False,  # it would set rows aside, not customers
+            "categorical_features": [place for some in places for place in range(some.start, some.stop)],
+            "random_state": 0,
+        }
+    )
 
 
 def fit_columns(columns: Columns, rows: pd.DataFrame, word_others: int) -> tuple[Pipeline, Any]:
@@ -64,7 +114,8 @@ def fit_columns(columns: Columns, rows: pd.DataFrame, word_others: int) -> tuple
         if not isinstance(step, TfidfVectorizer) or _repeats(step, visible[column])
     ]
     weights = {name: WEIGHTS[name] for name, _, _ in usable if name in WEIGHTS}
-    transformer = ColumnTransformer(usable, sparse_threshold=1.0, transformer_weights=weights)
+    # Without text there are few columns, and solvers for few want them dense.
+    transformer = ColumnTransformer(usable, sparse_threshold=1.0 if texts else 0.0, transformer_weights=weights)
     matrix = transformer.fit_transform(visible)
     _store_plain_vocabularies(transformer)
     return Pipeline([("words", words), ("columns", transformer)]), matrix
