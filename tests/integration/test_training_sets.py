@@ -135,7 +135,7 @@ def test_what_a_later_prediction_of_a_turn_saw_is_not_what_the_turn_knew(databas
     before = read(specification(NEEDS)).rows
     late: Any = {"version": "other/1", "context": {"phase": "LATER"}, "at": after(hours=1)}
 
-    features = {"feature_revision": REVISION, "feature_digest": "0" * 16}
+    features: Any = {"feature_revision": REVISION, "feature_digest": "0" * 16}
     learn(database, [prediction("call 0", 3, **late, **features), prediction("call 0", 5, **late)])
     rows = read(specification(NEEDS))
 
