@@ -105,6 +105,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The share of conversations that stays with the former champion after a promotion; 0: none."""
     holdback_days: Annotated[float, msgspec.Meta(ge=0, le=365)] = 14.0
     """For how long it does."""
+    keep_versions: Annotated[int, msgspec.Meta(ge=1)] = 20
+    """How many of a task's newest versions are kept, whatever their age; see docs/history.md for which always are."""
+    keep_versions_days: Annotated[int, msgspec.Meta(ge=1)] = 180
+    """For how long the others are kept after the last thing that was decided of them."""
+    mlflow_store_uri: str = ""
+    """MLflow's own database, to free what was deleted there; empty: it stays until somebody runs ``mlflow gc``."""
     moved_alias: Literal["revert", "request"] = "revert"
     """What becomes of the alias champion that somebody moved in MLflow. It is moved back either way; with ``request``
     a retraining of the task is asked for as well, whose candidate goes through the gate."""

@@ -19,6 +19,7 @@ from ml_pipeline.cli.quality import quality
 from ml_pipeline.cli.rates import rates
 from ml_pipeline.cli.rebuild import rebuild
 from ml_pipeline.cli.replay import replay
+from ml_pipeline.cli.retention import retention
 from ml_pipeline.cli.retraining import retraining
 from ml_pipeline.cli.rollback import lift_bar, rollback
 from ml_pipeline.cli.run import run
@@ -39,6 +40,7 @@ app.command()(dashboards)
 app.command()(rates)
 app.command()(rebuild)
 app.command()(replay)
+app.command()(retention)
 app.command()(rollback)
 app.command()(lift_bar)
 app.command()(status)

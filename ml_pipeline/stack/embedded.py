@@ -161,6 +161,7 @@ class Stack:
             "capture_dsn": self.capture_dsn,
             "dashboards_dsn": self._databases.dsn("ml_dashboards", PIPELINE),
             "mlflow_uri": self.mlflow_url,
+            "mlflow_store_uri": self._databases.dsn("mlflow"),
             "spool": str(self._state.root / "spool"),
             "cache": str(self._state.root / "cache"),
             "data_docs": str(self._state.root / "data_docs"),

@@ -39,3 +39,15 @@ ON CONFLICT (model, alias) DO UPDATE SET number = excluded.number, setting = NUL
 INSERT INTO decisions (decision, kind, task, mode, version, verdict, reason, evidence, actor)
 VALUES (CAST(:decision AS uuid), 'alias', :task, :mode, :version, :verdict, :reason, CAST(:evidence AS jsonb), :actor)
 ON CONFLICT (decision) DO NOTHING;
+
+-- name: due(before, keep_newest)
+SELECT due.version, due.last_at,
+       (SELECT coalesce(sum(octet_length(b.content)), 0)::bigint FROM model_bundles AS b WHERE b.version = due.version) AS bytes
+FROM due_versions(:before, CAST(:keep_newest AS integer)) AS due
+ORDER BY due.task, due.mode, due.last_at;
+
+-- name: delete_due(before, keep_newest, because, actor)$
+SELECT delete_due_versions(:before, CAST(:keep_newest AS integer), :because, :actor);
+
+-- name: deleted()
+SELECT version FROM decisions WHERE kind = 'retention' ORDER BY decided_at;

@@ -1,6 +1,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
 FROZEN_FILE, DATASET_FILE, EVIDENCE_FILE = "frozen_rows.csv.gz", "dataset.json", "evidence.json"
-CARD_FILE = "card.md"
+CARD_FILE, SEARCH_FILE = "card.md", "search.csv"
 DESCRIPTION_CHARACTERS = 5_000
 """MLflow's Postgres holds no more."""
 
@@ -70,11 +71,11 @@ class Registry:
         run_id: str,
         model: "Pipeline",
         params: Mapping[str, Any],
-        curve: Sequence[tuple[str, float]],
+        rungs: "pd.DataFrame",
         example: "pd.DataFrame",
         labels: Sequence[str],
     ) -> str:
-        """Keep the trained model with its parameters and what the search tried, in order; return its file's SHA-256.
+        """Keep the trained model with its parameters and what the search tried; return its file's SHA-256.
 
         It is that of the file as MLflow has it now: what is judged and published is this file or nothing.
         """
@@ -87,8 +88,7 @@ class Registry:
             answers = pd.DataFrame(model.predict_proba(example), columns=list(labels))
             with mlflow.start_run(run_id=run_id):
                 mlflow.log_params(dict(params))
-                for step, (metric, value) in enumerate(curve):
-                    mlflow.log_metric(f"search_{metric}", value, step=step)
+                mlflow.log_text(rungs.to_csv(index=False, float_format="%.6g"), SEARCH_FILE)
                 info = mlflow.sklearn.log_model(
                     model,
                     name="model",
@@ -128,6 +128,9 @@ class Registry:
         told = json.dumps(dict(evidence), indent=2)
         with mlflow_at(self.uri, "keep the assessment") as mlflow, mlflow.start_run(run_id=run_id):
             mlflow.log_metrics(_flat_metrics(evidence))
+            for point in evidence["learning_curve"]:
+                name = f"learning_curve/{evidence['primary_metric']}"
+                mlflow.log_metric(name, point["value"], step=point["conversations"])
             mlflow.log_text(told, EVIDENCE_FILE)
             mlflow.log_text(card, CARD_FILE)
             for name, figure in figures:
@@ -185,6 +188,52 @@ class Registry:
             for name, value in tags.items():
                 mlflow.MlflowClient().set_model_version_tag(version.model, str(version.number), name, value)
 
+    def numbers(self, model: str) -> list[int]:
+        """Return the numbers of a registered model's versions; none where it is not registered."""
+        with mlflow_at(self.uri, f"list the versions of {model}") as mlflow:
+            found = mlflow.MlflowClient().search_model_versions(f"name='{model}'")
+        return [int(version.version) for version in found]
+
+    def delete(self, version: Registered) -> None:
+        """Delete a version, its model file and its run, where no other version came from that run."""
+        with mlflow_at(self.uri, f"delete {version.name}") as mlflow:
+            client = mlflow.MlflowClient()
+            found = client.get_model_version(version.model, str(version.number))
+            client.delete_model_version(version.model, str(version.number))
+            if found.run_id and not client.search_model_versions(f"run_id='{found.run_id}'"):
+                _delete_run(client, found.run_id)
+
+    def delete_runs(self, model: str, before: datetime) -> int:
+        """Delete the runs that began before and left no registered version; return how many."""
+        with mlflow_at(self.uri, f"delete old runs of {model}") as mlflow:
+            client = mlflow.MlflowClient()
+            experiment = client.get_experiment_by_name(model)
+            if experiment is None:
+                return 0
+            named = {version.run_id for version in client.search_model_versions(f"name='{model}'")}
+            bound = int(before.timestamp() * 1000)
+            began = client.search_runs([experiment.experiment_id], f"attributes.start_time < {bound}")
+            left = [run.info.run_id for run in began if run.info.run_id not in named]
+            for run_id in left:
+                _delete_run(client, run_id)
+            return len(left)
+
+    def purge(self, store_uri: str, older_than: timedelta) -> None:
+        """Free what was deleted so long ago: rows and files; ``store_uri``: MLflow's own database.
+
+        It is ``mlflow gc`` within this process: the address of the database, which holds a password, stands on no
+        command line.
+        """
+        with mlflow_at(self.uri, "free what was deleted"):
+            from mlflow.cli import gc
+
+            minutes = older_than // timedelta(minutes=1)
+            gc.main(
+                [f"--backend-store-uri={store_uri}", f"--tracking-uri={self.uri}", f"--older-than={minutes}m",
+                 "--artifacts-destination=mlflow-artifacts:/"],
+                standalone_mode=False,
+            )  # fmt: skip
+
     def reach(self) -> None:
         """See that MLflow answers.
 
@@ -207,6 +256,13 @@ def described(card: str) -> str:
     return card[: card.rindex("\n", 0, DESCRIPTION_CHARACTERS - len(rest))] + rest
 
 
+def _delete_run(client: Any, run_id: str) -> None:
+    run = client.get_run(run_id)
+    for output in run.outputs.model_outputs if run.outputs else ():
+        client.delete_logged_model(output.model_id)
+    client.delete_run(run_id)
+
+
 def _requirements() -> list[str]:
     from ml_pipeline.models.provenance import libraries
 
@@ -220,7 +276,8 @@ def _flat_metrics(evidence: Mapping[str, Any]) -> dict[str, float]:
             flat[f"{prefix}{metric}"] = figure["value"]
             flat |= {f"{prefix}{metric}_{bound}": figure[bound] for bound in ("low", "high")}
     flat |= {f"gain_over_{_word(name)}": gain["value"] for name, gain in evidence["gains"].items()}
-    return flat
+    flat |= {f"threshold/{_word(label)}": threshold for label, threshold in evidence["thresholds"].items()}
+    return flat | {f"slice/{_word(place['name'])}": place["ours"] for place in evidence["slices"]}
 
 
 def _word(name: str) -> str:

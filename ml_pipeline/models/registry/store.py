@@ -70,3 +70,33 @@ def record_moved(
         evidence=msgspec.json.encode(dict(evidence)).decode(),
         actor=ACTOR,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A version that retention may delete. ``last_at``: of the last decision about it; ``bytes``: of its bundle."""
+
+    version: str
+    last_at: datetime
+    bytes: int
+
+
+def due(tx: Transaction, before: datetime, keep_newest: int) -> list[Due]:
+    """Return what is due: nothing happened to it since ``before``, and ``keep_newest`` of its task are newer.
+
+    What holds a state, is barred, or would serve after a rollback never is.
+    """
+    return [Due(**row) for row in queries("registry").due(tx, before=before, keep_newest=keep_newest)]
+
+
+def delete_due(tx: Transaction, before: datetime, keep_newest: int, *, because: str, actor: str) -> list[str]:
+    """Delete the bundles of what is due, each with a decision; return the versions."""
+    deleted: list[str] = queries("registry").delete_due(
+        tx, before=before, keep_newest=keep_newest, because=because, actor=actor
+    )
+    return deleted
+
+
+def deleted(tx: Transaction) -> list[Registered]:
+    """Return every version that retention ever deleted."""
+    return [Registered.named(row["version"]) for row in queries("registry").deleted(tx)]
