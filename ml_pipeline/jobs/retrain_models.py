@@ -19,7 +19,8 @@ from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
 from ml_pipeline.models.candidates.columns import ColumnsByKind, columns_of
 from ml_pipeline.models.candidates.fit import fit
-from ml_pipeline.models.candidates.search import search
+from ml_pipeline.models.candidates.recipe import in_words
+from ml_pipeline.models.candidates.search import learning_curve, rungs, search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.collecting import collect as collect_rows
 from ml_pipeline.models.export import BUDGET_SHARE, as_table, export, prove
@@ -52,6 +53,7 @@ class Ticket(TypedDict):
     """What one step hands to the next; nothing large. ``retraining``: who has taken the task's requests.
 
     ``model``, ``evidence``: the SHA-256 of what a step left in MLflow; the next one takes that or nothing.
+    ``learning_curve``: of the recipe that was chosen.
     """
 
     task: str
@@ -59,6 +61,7 @@ class Ticket(TypedDict):
     retraining: str
     is_dry_run: bool
     model: NotRequired[str]
+    learning_curve: NotRequired[list[dict[str, Any]]]
     evidence: NotRequired[str]
 
 
@@ -113,12 +116,11 @@ def train(ticket: Ticket) -> Ticket:
     tried = search(rows.part(TRAIN), columns, load_settings().words_min_conversations)
     best = tried[0].recipe
     model = fit(rows.part(TRAIN), rows.part(CALIBRATION), best, columns[best.kind])
-    curve = [(task.primary_metric, one.value) for one in tried]
-    log.info("retraining.trained task=%s recipe=%s", ticket["task"], best)
+    log.info("retraining.trained task=%s recipe=%s", ticket["task"], in_words(best))
     kept = registry.log_training(
-        ticket["run_id"], model, msgspec.to_builtins(best), curve, as_table(sample_rows(model)), task.labels
+        ticket["run_id"], model, msgspec.to_builtins(best), rungs(tried), as_table(sample_rows(model)), task.labels
     )
-    return {**ticket, "model": kept}
+    return {**ticket, "model": kept, "learning_curve": learning_curve(tried[0])}
 
 
 def validate(ticket: Ticket) -> Ticket:
@@ -138,9 +140,10 @@ def validate(ticket: Ticket) -> Ticket:
     rules = replace(_rules(whole.task), alpha=standing.allowance.alpha)
     found = assess(whole, model, rules, standing)
     evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]), ticket["model"])
+    evidence["learning_curve"] = ticket["learning_curve"]
     text = card(whole.task, evidence)
     log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
-    kept = registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers))
+    kept = registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers, evidence))
     return {**ticket, "evidence": kept}
 
 

@@ -94,8 +94,23 @@ def recipes(columns: ColumnsByKind, word_others: int, metric: str) -> list[Recip
 
 
 def learning_curve(tried: Tried) -> list[dict[str, Any]]:
-    """Return the primary metric by conversations learnt from, as evidence; rungs that scored nothing are left out."""
-    return [{"conversations": rung.conversations, **asdict(rung.figure)} for rung in tried.rungs if rung.figure]
+    """Return the primary metric by conversations learnt from, as evidence, on the rungs where its interval is known."""
+    return [
+        {"conversations": rung.conversations, **asdict(rung.figure)}
+        for rung in tried.rungs
+        if rung.figure and math.isfinite(rung.figure.low)
+    ]
+
+
+def rungs(tried: Sequence[Tried]) -> pd.DataFrame:
+    """Return everything that was tried, a row a rung, the best recipe first."""
+    columns = ["place", "recipe", "conversations", "value", "low", "high"]
+    rows = [
+        {"place": place, "recipe": in_words(one.recipe), **point}
+        for place, one in enumerate(tried, 1)
+        for point in learning_curve(one)
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _told(one: Tried) -> str:
