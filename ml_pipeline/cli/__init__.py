@@ -22,6 +22,7 @@ from ml_pipeline.cli.replay import replay
 from ml_pipeline.cli.retention import retention
 from ml_pipeline.cli.retraining import retraining
 from ml_pipeline.cli.rollback import lift_bar, rollback
+from ml_pipeline.cli.rollouts import rollouts
 from ml_pipeline.cli.run import run
 from ml_pipeline.cli.status import status
 from ml_pipeline.cli.switch import switch
@@ -42,6 +43,7 @@ app.command()(rebuild)
 app.command()(replay)
 app.command()(retention)
 app.command()(rollback)
+app.command()(rollouts)
 app.command()(lift_bar)
 app.command()(status)
 app.command()(switch)

@@ -53,7 +53,7 @@ def _watch(task: Task, terms: Terms, now: datetime) -> str:
     # What a look rests on is read without the lock: a rollback by hand waits for nobody.
     with transaction() as tx:
         seen = store.standing(tx, task, now)
-    verdicts = {} if seen.is_paused else dict(_verdicts(task, seen, terms, now))
+    verdicts = look(task, seen, terms, now)
     with transaction() as tx:
         models.lock(tx, task)
         if store.standing(tx, task, now) != seen:
@@ -63,7 +63,9 @@ def _watch(task: Task, terms: Terms, now: datetime) -> str:
     return str(move.state) if move else STAYED
 
 
-def _verdicts(task: Task, seen: Standing, terms: Terms, now: datetime) -> Iterator[tuple[str, Verdict]]:
+def look(task: Task, seen: Standing, terms: Terms, now: datetime) -> dict[str, Verdict]:
+    """Return what is to be done of each version that another is compared with; nothing is recorded."""
+    verdicts: dict[str, Verdict] = {}
     settings = load_settings()
     window = window_of(task, attribution_days=settings.attribution_days, label_days=settings.label_days)
     for pair, rules in _pairs(seen, terms.rules):
@@ -74,7 +76,8 @@ def _verdicts(task: Task, seen: Standing, terms: Terms, now: datetime) -> Iterat
             "rollout.judged task=%s version=%s phase=%s verdict=%s: %s",
             model_name(task), pair.ours, pair.phase, verdict.act, verdict.reason,
         )  # fmt: skip
-        yield pair.ours, verdict
+        verdicts[pair.ours] = verdict
+    return verdicts
 
 
 def _pairs(seen: Standing, rules: Rules) -> Iterator[tuple[Pair, Rules]]:

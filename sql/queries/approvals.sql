@@ -13,10 +13,14 @@ FROM approvals
 WHERE task = :task AND mode = :mode AND version = :version AND step = :step;
 
 -- name: waiting()
+-- Not of versions that have ended, by a rollback perhaps: nobody needs to know any more.
 SELECT approval::text AS approval, kind, task, mode, version, step, headline, evidence, asked_at, answer_by, default_answer,
        shown_in
 FROM approvals
 WHERE answered_at IS NULL AND answer_by > now()
+  AND NOT EXISTS (SELECT FROM model_rollouts AS r
+                  WHERE r.version = approvals.version AND r.until IS NULL
+                    AND r.state IN ('retired', 'rejected', 'rolled_back'))
 ORDER BY answer_by, approval;
 
 -- name: take(run)^
@@ -25,6 +29,9 @@ WHERE approval = (
     SELECT approval
     FROM approvals
     WHERE answered_at IS NULL AND answer_by > now() AND coalesce(shown_in, :run) = :run
+      AND NOT EXISTS (SELECT FROM model_rollouts AS r
+                      WHERE r.version = approvals.version AND r.until IS NULL
+                        AND r.state IN ('retired', 'rejected', 'rolled_back'))
     ORDER BY shown_in IS NULL, answer_by, approval
     LIMIT 1
     FOR UPDATE SKIP LOCKED)

@@ -12,24 +12,23 @@ WHERE r.task = :task AND r.mode = :mode AND r.until IS NULL
 ORDER BY r.rollout;
 
 -- name: running(task, since, now)^
--- When agents ran what the policy names beside a champion: not while a kill switch had it off, nor in the minute after a
--- change, while they take it up. spans: a multirange; days: how long that was.
+-- Whether a kill switch keeps agents from running who is tried or held back; held_back_days: for how long none did since then.
 WITH act AS (
     SELECT is_on, set_at, lead(set_at, 1, 'infinity') OVER (PARTITION BY name, subject ORDER BY act) AS until
     FROM kill_switches
     WHERE name IN ('challengers', 'predictor') AND subject IN ('', :task)
 ), off AS (
-    SELECT coalesce(range_agg(tstzrange(set_at, until + interval '1 minute')), '{}') AS spans,
+    SELECT coalesce(range_agg(tstzrange(set_at, until)), '{}') AS spans,
            coalesce(bool_or(until = 'infinity'), false) AS is_paused
     FROM act
     WHERE is_on
 ), ran AS (
-    SELECT tstzmultirange(tstzrange(begun.at, greatest(begun.at, :now))) - off.spans AS spans, is_paused
-    FROM off CROSS JOIN (SELECT CAST(:since AS timestamptz) + interval '1 minute' AS at) AS begun
+    SELECT tstzmultirange(tstzrange(:since, greatest(CAST(:since AS timestamptz), :now))) - off.spans AS spans, is_paused
+    FROM off
 )
-SELECT spans::text AS spans, is_paused,
+SELECT is_paused,
        (SELECT coalesce(sum(extract(epoch FROM upper(span) - lower(span))), 0)::double precision / 86400
-        FROM unnest(spans) AS span) AS days
+        FROM unnest(spans) AS span) AS held_back_days
 FROM ran;
 
 -- name: begun_at(version)$
@@ -74,15 +73,24 @@ SELECT lift_bar(:version, :because, :actor);
 SELECT task, mode, version, since, actor, reason, coalesce(dataset, '{}') AS dataset FROM barred_versions ORDER BY version;
 
 -- name: read_turns(task, mode, ours, theirs, from_at, to_at)!
--- Grain: one row per turn that anybody answered: what either version said, how long it took, and who was heard.
+-- Grain: one row per turn that anybody answered: what either version said, how long it took, and who was heard. is_beside:
+-- the agent obeyed a policy that names both; one that is cut off, or that a kill switch reached, is no fault of either.
 CREATE TEMPORARY TABLE rollout_turns ON COMMIT DROP AS
+WITH beside AS MATERIALIZED (
+    SELECT epoch, n
+    FROM policy_snapshots
+    WHERE published_at >= :from_at - interval '1 day'
+      AND document -> 'models' @> jsonb_build_array(jsonb_build_object('version', CAST(:ours AS text)),
+                                                    jsonb_build_object('version', CAST(:theirs AS text)))
+)
 SELECT conversation_id, turn, min(at) AS at,
        (array_agg(probabilities) FILTER (WHERE version = :ours))[1] AS ours,
        (array_agg(probabilities) FILTER (WHERE version = :theirs))[1] AS theirs,
        max(latency_ms) FILTER (WHERE version = :ours) AS ours_ms,
        max(latency_ms) FILTER (WHERE version = :theirs) AS theirs_ms,
        max(version) FILTER (WHERE is_served) AS served_by,
-       max(nullif(propensity, 0)) FILTER (WHERE is_served) AS propensity
+       max(nullif(propensity, 0)) FILTER (WHERE is_served) AS propensity,
+       coalesce(bool_or((policy_epoch, policy_n) IN (SELECT epoch, n FROM beside)), false) AS is_beside
 FROM predictions
 WHERE task = :task AND mode = :mode AND at >= :from_at AND at < :to_at
 GROUP BY conversation_id, turn;
@@ -170,7 +178,7 @@ SELECT coalesce(array_agg(cluster ORDER BY started_at, conversation_id), '{}') A
        coalesce(array_agg(theirs ORDER BY started_at, conversation_id), '{}') AS theirs
 FROM scored;
 
--- name: failures(spans, slow_ms)
+-- name: failures(slow_ms)
 -- Grain: one row per hour: conversations in which one of the two failed, or was slow, and not the other.
 SELECT date_trunc('hour', at, 'UTC') AS hour,
        count(*) FILTER (WHERE ours_failed AND NOT theirs_failed) AS ours_failed,
@@ -182,20 +190,28 @@ FROM (SELECT min(at) AS at, bool_or(ours IS NULL AND theirs IS NOT NULL) AS ours
              coalesce(bool_or(ours_ms > :slow_ms), false) AS ours_slow,
              coalesce(bool_or(theirs_ms > :slow_ms), false) AS theirs_slow
       FROM rollout_turns
-      WHERE at <@ CAST(:spans AS tstzmultirange)
+      WHERE is_beside
       GROUP BY conversation_id) AS conversation
 GROUP BY hour
 ORDER BY hour;
 
--- name: fallbacks(spans)
+-- name: fallbacks()
 -- Grain: one row per hour and share: conversations in which another was heard than who had been drawn.
 SELECT hour, share, count(*) FILTER (WHERE is_challenger) AS ours, count(*) FILTER (WHERE NOT is_challenger) AS theirs
 FROM (SELECT a.is_challenger, a.share, date_trunc('hour', min(t.at), 'UTC') AS hour
       FROM rollout_turns AS t JOIN rollout_assigned AS a USING (conversation_id)
-      WHERE t.at <@ CAST(:spans AS tstzmultirange) AND t.served_by <> a.arm
+      WHERE t.is_beside AND t.served_by <> a.arm
       GROUP BY t.conversation_id, a.is_challenger, a.share) AS conversation
 GROUP BY hour, share
 ORDER BY hour, share;
+
+-- name: expected_shifts(ours, theirs)$
+-- By how much the scores of `ours` lay above those of `theirs` on the rows of its gate, by label; null: they never met there.
+SELECT evidence -> 'score_shifts'
+FROM decisions
+WHERE kind = 'gate' AND version = :ours AND evidence ->> 'champion' = :theirs
+ORDER BY decided_at DESC
+LIMIT 1;
 
 -- name: shifts(labels)
 -- Grain: one row per label and hour: sums over conversations of the difference of both mean probabilities, and of theirs.

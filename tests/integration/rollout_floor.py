@@ -32,6 +32,7 @@ class Floor:
 
     ``share``: which part was drawn for ``ours``; None: nobody was drawn, ``theirs`` acted. ``ours_p``, ``theirs_p``:
     what either says of it. ``is_sold``, ``fails``: of which conversations, by number, and whether ``ours`` was drawn.
+    ``policy``: which one its agents obeyed; None: the one in force.
     """
 
     ours: str = NEW
@@ -45,10 +46,12 @@ class Floor:
     fails: Callable[[int], bool] = lambda number: False
     customer: Callable[[int], str | None] = lambda number: None
     latency_ms: float = 5.0
+    policy: tuple[int, int] | None = None
 
 
 def open_floor(database: Database, floor: Floor) -> None:
-    """Write the facts of ``floor``; every hour of it is trusted."""
+    """Write the facts of ``floor``, told by agents that obey the policy in force; every hour of it is trusted."""
+    policy = next((row["epoch"], row["n"]) for row in rows(database, "SELECT epoch, n FROM policy"))
     at = {
         number: BEGUN + timedelta(minutes=15 * number)
         for number in range(floor.first, floor.first + floor.conversations)
@@ -63,7 +66,9 @@ def open_floor(database: Database, floor: Floor) -> None:
     ]  # fmt: skip
     tables["turns"] = [(ids[n], 0, moment, "user", "how?", ids[n]) for n, moment in at.items()]
     tables["predictions"] = [
-        each for n, moment in at.items() for each in _answers(floor, n, (ids[n], moment), drawn[n])
+        (*each, *(floor.policy or policy))
+        for n, moment in at.items()
+        for each in _answers(floor, n, (ids[n], moment), drawn[n])
     ]
     tables["labels"] = [
         (_id(n, "label"), ids[n], 0, "needs", ["information"], "human", 1, moment, moment) for n, moment in at.items()
@@ -113,7 +118,7 @@ INSERTS = {
     " VALUES %s",
     "turns": "INSERT INTO turns (conversation_id, turn, at, role, content, event_id) VALUES %s",
     "predictions": "INSERT INTO predictions (conversation_id, turn, task, mode, version, at, probabilities, labels,"
-    " is_served, latency_ms, event_id, propensity) VALUES %s",
+    " is_served, latency_ms, event_id, propensity, policy_epoch, policy_n) VALUES %s",
     "labels": "INSERT INTO labels (event_id, conversation_id, turn, task, labels, source, source_rank, at, learnt_at)"
     " VALUES %s",
     "outcomes": "INSERT INTO outcomes (event_id, conversation_id, at, learnt_at, outcome, is_sold, source) VALUES %s",
@@ -122,11 +127,12 @@ INSERTS = {
 }
 
 
-def passed(version: str, against: str | None, terms: Terms = AT_ONCE) -> None:
-    """Let ``version`` pass its gate against a champion, as a retraining does."""
+def passed(version: str, against: str | None, terms: Terms = AT_ONCE, *, shift: float = 0.0) -> None:
+    """Let ``version`` pass its gate against a champion, as a retraining does; its scores lay higher by ``shift``."""
     digest = uuid.uuid5(uuid.NAMESPACE_OID, version).hex
     evidence = {
         "champion": against, "dataset": {"digest": digest, "recipe_digest": "r"},
+        "score_shifts": {"information": shift},
         "trained_from": "2026-01-01T00:00:00+00:00", "trained_until": f"2026-02-0{version[-1]}T00:00:00+00:00",
     }  # fmt: skip
     with transaction() as tx:

@@ -10,8 +10,10 @@ import pytest
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import RolloutError
+from ml_pipeline.jobs import ask_approval
 from ml_pipeline.jobs import watch_rollouts as job
 from ml_pipeline.models import publication
+from ml_pipeline.models.approvals import store as approvals
 from ml_pipeline.models.rollouts.evidence import Evidence
 from ml_pipeline.models.rollouts.looks import Pair, read_evidence
 from ml_pipeline.models.rollouts.terms import AT_ONCE, Terms, terms_of
@@ -265,6 +267,36 @@ def test_a_kill_switch_stops_the_clock_and_is_no_fault_of_the_challenger(databas
     assert states(database)[NEW] == "shadow"
 
 
+def test_an_agent_that_is_cut_off_and_obeys_an_older_policy_is_no_fault_of_the_challenger(database):
+    before_it = min((row["epoch"], row["n"]) for row in rows(database, "SELECT epoch, n FROM policy_snapshots"))
+    open_floor(database, Floor(policy=before_it, fails=lambda number: True))
+
+    assert moved(job.run()) == {}
+    assert states(database)[NEW] == "shadow"
+
+
+def test_harm_is_taken_back_while_a_kill_switch_is_on(database):
+    advance(database, SHADOW)
+    open_floor(database, Floor(first=400, share=0.2, fails=lambda number: number % 3 == 0))
+    kill(database, "challengers")
+
+    counts = moved(job.run())
+
+    assert counts == {"rolled_back": 1}
+    assert states(database) == {OLD: "champion", NEW: "rolled_back"}
+
+
+@pytest.mark.parametrize(("shift", "end"), [(0.0, {"rolled_back": 1}), (0.3, {"canary": 1})])
+def test_scores_that_lie_higher_are_harm_only_where_the_gate_did_not_see_them_higher(database, shift, end):
+    execute(database, "SELECT rollback_task('needs', 'detect', NULL, 'the next one', 'ana')")
+    passed(NEWER, OLD, terms(), shift=shift)
+    let_time_pass(database)
+
+    (found,) = advance(database, Floor(ours=NEWER, theirs_p=0.6, ours_p=0.9))
+
+    assert found == end
+
+
 def test_a_holdback_does_not_age_while_it_is_switched_off(database):
     advance(database, SHADOW, FIRST_STEP, SECOND_STEP)
     let_time_pass(database, 15)
@@ -303,6 +335,59 @@ def test_a_step_that_asks_a_person_waits_and_goes_on_once_granted(database, tmp_
     assert waits == [{}, {}]
     assert (asked["kind"], asked["version"], asked["step"]) == ("canary", NEW, "canary 20%")
     assert granted == {"canary": 1}
+
+
+def test_the_form_in_airflow_asks_for_each_step_and_the_rollout_goes_as_it_was_answered(
+    database, tmp_path, monkeypatch
+):
+    configure(tmp_path, monkeypatch, f"{SETTINGS}\n[[approvals]]\nkinds = ['canary', 'champion']\ndefault = true\n")
+    way, asked = [], []
+
+    for number, floor in enumerate((SHADOW, FIRST_STEP, SECOND_STEP)):
+        open_floor(database, floor)
+        way.append(moved(job.run()))
+        asked += ask_approval.take(f"run {number}")
+        person = None if number == 2 else {"id": "1", "name": "ana"}
+        answer = {"chosen_options": ["Grant"], "params_input": {"why": "go"}, "responded_by_user": person}
+        if person is None:
+            execute(database, "UPDATE approvals SET answer_by = now() WHERE answered_at IS NULL")
+        ask_approval.record(f"run {number}", [answer])
+        way.append(moved(job.run()))
+
+    answered = rows(database, "SELECT step, is_granted, actor FROM approvals ORDER BY asked_at")
+    assert way == [{}, {"canary": 1}, {}, {"canary": 1}, {}, {"champion": 1}]
+    assert [each["subject"].split(":")[0] for each in asked] == [
+        f"{NEW}, canary 20%", f"{NEW}, canary 50%", f"{NEW}, champion"
+    ]  # fmt: skip
+    assert [(row["step"], row["is_granted"], row["actor"]) for row in answered] == [
+        ("canary 20%", True, "ana"), ("canary 50%", True, "ana"), ("champion", True, "time-out")
+    ]  # fmt: skip
+    assert states(database) == {OLD: "holdback", NEW: "champion"}
+
+
+def test_harm_takes_a_version_back_that_waits_for_a_person_and_withdraws_the_question(database, tmp_path, monkeypatch):
+    configure(tmp_path, monkeypatch, f"{SETTINGS}\n[[approvals]]\nkinds = ['canary']\n")
+    open_floor(database, SHADOW)
+    job.run()
+
+    (end,) = advance(database, Floor(first=400, fails=lambda number: number % 3 == 0))
+
+    assert end == {"rolled_back": 1}
+    assert ask_approval.take("run 1") == []
+
+
+def test_nobody_is_asked_about_a_version_that_was_rolled_back_by_hand(database, tmp_path, monkeypatch):
+    configure(tmp_path, monkeypatch, f"{SETTINGS}\n[[approvals]]\nkinds = ['canary']\n")
+    open_floor(database, SHADOW)
+    job.run()
+    with transaction() as tx:
+        before = len(approvals.waiting(tx))
+
+    execute(database, "SELECT rollback_task('needs', 'detect', NULL, 'I saw it fail', 'ana')")
+
+    with transaction() as tx:
+        assert (before, approvals.waiting(tx)) == (1, [])
+    assert ask_approval.take("run 1") == []
 
 
 def test_a_step_that_a_person_declines_ends_the_rollout(database, tmp_path, monkeypatch):

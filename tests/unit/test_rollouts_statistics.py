@@ -237,6 +237,14 @@ def test_the_last_step_ends_in_promotion_and_claims_more_sales_only_if_proven():
     assert "it surely sells more" in superior.reason
 
 
+@pytest.mark.parametrize(
+    ("phase", "under"),
+    [("shadow", "the champion alone"), ("canary", "the serving mix"), ("holdback", "the serving mix")],
+)
+def test_a_verdict_tells_under_whom_its_outcomes_arose(phase, under):
+    assert judge(evidence(phase), RULES).numbers["outcomes_arose_under"].startswith(under)
+
+
 def test_harm_goes_before_every_advance():
     harmful = Pulse(errors=faults(100, 10, 0.5))
     better = conversations(0, count=20_000, share=0.5, ratio=1.3)

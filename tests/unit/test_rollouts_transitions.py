@@ -144,11 +144,18 @@ def test_while_one_is_held_back_a_challenger_stays_in_shadow():
     assert moves(CHAMPION, HOLDBACK, SHADOW, acts={TWO: "advance"}) == []
 
 
-@pytest.mark.parametrize("act", ["advance", "promote", "take_back"])
-def test_while_a_kill_switch_is_on_nothing_moves(act):
+@pytest.mark.parametrize("act", ["advance", "promote"])
+def test_while_a_kill_switch_is_on_nothing_goes_on(act):
     made = moves(CHAMPION, HOLDBACK, CANARY, CANDIDATE, acts={TWO: act, ONE: act}, is_paused=True, held_back_days=99)
 
     assert made == []
+
+
+@pytest.mark.parametrize(("harmful", "serves"), [(ONE, FOUR), (TWO, ONE)])
+def test_a_kill_switch_keeps_nobody_from_going_back(harmful, serves):
+    (move,) = moves(CHAMPION, HOLDBACK, CANARY, CANDIDATE, acts={harmful: "take_back"}, is_paused=True)
+
+    assert (told([move]), move.serves) == ([(harmful, State.ROLLED_BACK, 0.0)], serves)
 
 
 def test_a_kill_switch_on_challengers_keeps_no_first_champion_away():

@@ -57,7 +57,6 @@ def judge_quality(scored: Scored, rules: Rules) -> QualityFinding:
         "clusters": len(bounds.loss),
         "worth_clusters": worth,
         "rows": len(scored.weight),
-        "outcomes_arose_under": "the serving mix, weighted to both versions alike",
     }
     return QualityFinding(bounds.is_harmful, high <= rules.quality_margin, loss, len(bounds.loss), numbers)
 

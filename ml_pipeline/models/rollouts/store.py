@@ -1,6 +1,6 @@
 """How rollouts stand and what they move, in the records. Nothing here commits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,15 +17,6 @@ from ml_pipeline.vocabulary.tasks import Task
 ACTOR = "watch_rollouts"
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """When agents ran what the policy names beside a champion: ``spans`` as Postgres writes them, ``days`` in all."""
-
-    spans: str
-    is_paused: bool
-    days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +40,9 @@ def standing(tx: Transaction, task: Task, now: datetime | None = None) -> Standi
     now = now or datetime.now(UTC)
     rows = queries("rollouts").standing(tx, task=task.name, mode=task.mode)
     held = tuple(Held(**{**row, "state": State(row["state"])}) for row in rows)
-    known = Standing(held)
-    since = known.holdback.since if known.holdback else now
-    ran = running(tx, task, since, now)
-    return Standing(held, ran.is_paused, ran.days)
-
-
-def running(tx: Transaction, task: Task, since: datetime, now: datetime) -> Running:
-    return Running(**queries("rollouts").running(tx, task=task.name, since=since, now=now))
+    holdback = Standing(held).holdback
+    since = holdback.since if holdback else now
+    return Standing(held, **queries("rollouts").running(tx, task=task.name, since=since, now=now))
 
 
 def begun_at(tx: Transaction, version: str) -> datetime | None:
@@ -89,7 +75,7 @@ def make(tx: Transaction, task: Task, move: Move, actor: str) -> None:
     named.publish_policy(tx)
 
 
-def history(tx: Transaction, task: Task) -> Sequence[Row]:
+def history(tx: Transaction, task: Task) -> list[Row]:
     """Return the latest moves of the task, the newest first: decided_at, version, kind, verdict, reason, actor."""
     return [dict(row) for row in queries("rollouts").history(tx, task=task.name, mode=task.mode)]
 

@@ -39,10 +39,9 @@ def next_moves(standing: Standing, verdicts: Mapping[str, Verdict], terms: Terms
     """Yield what may come next, the most urgent first; at most one of them is made at a time.
 
     ``verdicts``: of the challenger, and of the champion while another is held back against it, by version. A take-back
-    comes alone. While a kill switch is on nothing moves, but for a first champion.
+    comes alone, and at any time. While a kill switch is on nothing goes on, but for a first champion.
     """
-    backs = [] if standing.is_paused else list(_take_backs(standing, verdicts))
-    if backs:
+    if backs := list(_take_backs(standing, verdicts)):
         yield backs[0]
         return
     if standing.is_paused and standing.champion:

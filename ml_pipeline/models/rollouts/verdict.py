@@ -6,13 +6,20 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ml_pipeline.models.rollouts.evidence import Evidence
+from ml_pipeline.models.rollouts.evidence import Evidence, Phase
 from ml_pipeline.models.rollouts.quality import QualityFinding, judge_quality
 from ml_pipeline.models.rollouts.rules import Rules
 from ml_pipeline.models.rollouts.sales import SalesFinding, judge_sales
 from ml_pipeline.models.rollouts.sentinels import Sentinel, judge_sentinels
 
 Act = Literal["advance", "stay", "take_back", "promote"]
+
+SERVING_MIX = "the serving mix, each row weighted by one over the chance of who was heard"
+AROSE_UNDER: Mapping[Phase, str] = {
+    "shadow": "the champion alone: what they would be under the challenger nobody has seen",
+    "canary": SERVING_MIX,
+    "holdback": SERVING_MIX,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
         "matured": findings.matured,
         "sales": findings.sales.numbers,
         "quality": findings.quality.numbers,
+        "outcomes_arose_under": AROSE_UNDER[evidence.phase],
         "sentinels": [sentinel.as_numbers() for sentinel in findings.sentinels],
         "is_superior": findings.sales.is_superior,
     }
