@@ -15,8 +15,7 @@ from ml_pipeline.models.calibration import MIN_POSITIVES, best_threshold, fit_si
 from ml_pipeline.models.scores import Flags, Numbers
 
 ONE_THREAD = partial(threadpool_limits, limits=1)
-"""On two busy cores a linear fit of 6,000 rows took 0.08 s with one thread and 2.5 s with two; threads of trees wait for
-each other likewise."""
+"""On two busy cores a linear fit of 6,000 rows took 0.08 s with one thread and 2.5 s with two; trees are no better."""
 DENSE: Mapping[str, Any] = {"solver": "newton-cholesky"}
 SPARSE: Mapping[str, Any] = {"solver": "liblinear", "dual": True, "tol": 0.1, "random_state": 0}
 """Dual coordinate descent (Hsieh et al., 2008): on 128,000 turns of 370 terms each a quarter of what newton-cg takes,
