@@ -13,7 +13,7 @@ import msgspec
 from sklearn.pipeline import Pipeline
 
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.errors import ArtifactError, PipelineError, RegistryError, TrainingError
+from ml_pipeline.errors import ArtifactError, BundleError, PipelineError, RegistryError
 from ml_pipeline.jobs import mirror_registry
 from ml_pipeline.models import opponents, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
@@ -52,7 +52,7 @@ OUTCOMES = {GateVerdict.PROMOTE: "promoted", GateVerdict.HOLD: "held", GateVerdi
 class Ticket(TypedDict):
     """What one step hands to the next; nothing large. ``retraining``: who has taken the task's requests.
 
-    ``model``, ``evidence``: the SHA-256 of what a step left in MLflow; the next one takes that or nothing.
+    ``dataset``, ``model``, ``evidence``: the SHA-256 of what a step left in MLflow; the next takes that or nothing.
     ``learning_curve``: of the recipe that was chosen.
     """
 
@@ -60,6 +60,7 @@ class Ticket(TypedDict):
     run_id: str
     retraining: str
     is_dry_run: bool
+    dataset: str
     model: NotRequired[str]
     learning_curve: NotRequired[list[dict[str, Any]]]
     evidence: NotRequired[str]
@@ -129,7 +130,7 @@ def validate(ticket: Ticket) -> Ticket:
     whole, model = _thaw(registry, ticket, PARTS), _model(registry, ticket)
     gate = whole.part(GATE)
     settings = load_settings()
-    with transaction() as tx:
+    with _refusals_kept(ticket), transaction() as tx:
         standing = opponents.meet(
             tx,
             gate,
@@ -139,7 +140,7 @@ def validate(ticket: Ticket) -> Ticket:
         )
     rules = replace(_rules(whole.task), alpha=standing.allowance.alpha)
     found = assess(whole, model, rules, standing)
-    evidence = found.evidence | origin(ticket["run_id"], registry.dataset(ticket["run_id"]), ticket["model"])
+    evidence = found.evidence | origin(ticket["run_id"], _dataset(registry, ticket), ticket["model"])
     evidence["learning_curve"] = ticket["learning_curve"]
     text = card(whole.task, evidence)
     log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
@@ -224,8 +225,10 @@ def _freeze(registry: Registry, order: Order) -> Ticket | str:
                 settle(tx, task, Decided(GateVerdict.NOT_ENOUGH_DATA, lack, untrained(whole, dataset)))
             requests.close(tx, retraining, OUTCOMES[GateVerdict.NOT_ENOUGH_DATA])
         return OUTCOMES[GateVerdict.NOT_ENOUGH_DATA]
-    run_id = registry.start(task, whole.frozen(), dataset)
-    return Ticket(task=model_name(task), run_id=run_id, retraining=retraining, is_dry_run=order.is_dry_run)
+    run_id, kept = registry.start(task, whole.frozen(), dataset)
+    return Ticket(
+        task=model_name(task), run_id=run_id, retraining=retraining, is_dry_run=order.is_dry_run, dataset=kept
+    )
 
 
 def _columns(task: Task, learnt: TrainingSet) -> ColumnsByKind:
@@ -234,10 +237,11 @@ def _columns(task: Task, learnt: TrainingSet) -> ColumnsByKind:
 
 
 def _thaw(registry: Registry, ticket: Ticket, parts: Sequence[str]) -> TrainingSet:
-    task, frozen = _task(ticket), registry.frozen(ticket["run_id"])
-    dataset = registry.dataset(ticket["run_id"])
-    if frozen_digest(frozen) != dataset["digest"]:
-        raise TrainingError(f"the frozen rows of run {ticket['run_id']} were altered; run the retraining again")
+    task, dataset = _task(ticket), _dataset(registry, ticket)
+    frozen = registry.frozen(ticket["run_id"])
+    with _refusals_kept(ticket):
+        if frozen_digest(frozen) != dataset["digest"]:
+            raise ArtifactError(f"the frozen rows of run {ticket['run_id']} were altered; run the retraining again")
     wanted = frozen[frozen["part"].isin(parts)].reset_index(drop=True)
     with transaction() as tx:
         found = store.conversations(tx, list(wanted["conversation_id"].unique()))
@@ -252,6 +256,11 @@ def _proven(registry: Registry, ticket: Ticket, version: Registered) -> tuple[st
     return bundle.digest, bundle.content
 
 
+def _dataset(registry: Registry, ticket: Ticket) -> dict[str, Any]:
+    with _refusals_kept(ticket):
+        return registry.dataset(ticket["run_id"], ticket["dataset"])
+
+
 def _model(registry: Registry, ticket: Ticket) -> Pipeline:
     with _refusals_kept(ticket):
         return registry.model(ticket["run_id"], ticket["model"])
@@ -262,7 +271,7 @@ def _refusals_kept(ticket: Ticket) -> Iterator[None]:
     """Keep a record of what was refused, for the alert that reads it, whatever becomes of the run."""
     try:
         yield
-    except ArtifactError as error:
+    except (ArtifactError, BundleError) as error:
         with transaction() as tx:
             store.refuse_artifact(tx, _task(ticket), run_id=ticket["run_id"], reason=str(error))
         raise

@@ -314,19 +314,6 @@ def test_a_registry_that_counts_anew_cannot_give_an_old_name_to_another_model(da
     assert len(verdicts(database)) == 1
 
 
-def test_a_model_file_with_a_foreign_type_is_refused(mlflow_uri, tmp_path):
-    import skops.io
-    from sklearn.preprocessing import FunctionTransformer
-
-    (ticket,) = job.collect(TASK)
-    ticket = job.train(ticket)
-    (kept,) = tmp_path.rglob("model.skops")
-    skops.io.dump(FunctionTransformer(func=shutil.rmtree), kept)
-
-    with pytest.raises(RegistryError, match="refused"):
-        job.validate(ticket)
-
-
 def test_an_unknown_task_is_named_with_those_that_are_known(mlflow_uri):
     with pytest.raises(TrainingError, match=r"no task 'prices'; choose one of all, objection\.detect, needs\.detect"):
         job.run("prices")

@@ -21,6 +21,7 @@ TRUSTED_TYPES = [
     "ml_pipeline.models.text_terms.TextTerms",
 ]
 """The only types beyond scikit-learn's and numpy's own that a model file may hold."""
+PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill"}
 
 
 def file_digest(path: Path) -> str:
@@ -53,6 +54,10 @@ def load(folder: Path, digest: str, whose: str) -> "Pipeline":
     path = folder / MODEL_FILE
     if not path.is_file():
         raise ArtifactError(f"the model of {whose} was refused: it holds no {MODEL_FILE}; it is not one of ours")
+    if pickled := sorted(each.name for each in folder.rglob("*") if each.suffix in PICKLES):
+        raise ArtifactError(
+            f"the model of {whose} was refused: {pickled[0]} lies beside it, and we never keep a pickle"
+        )
     found = file_digest(path)
     if found != digest:
         raise ArtifactError(

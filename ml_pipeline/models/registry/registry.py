@@ -30,8 +30,9 @@ class Registry:
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def start(self, task: Task, frozen: "pd.DataFrame", dataset: Mapping[str, Any]) -> str:
-        """Open a run with its frozen rows and what is known of them; return its id."""
+    def start(self, task: Task, frozen: "pd.DataFrame", dataset: Mapping[str, Any]) -> tuple[str, str]:
+        """Open a run with its frozen rows and what is known of them; return its id, and the SHA-256 of the latter."""
+        told = json.dumps(dict(dataset), indent=2)
         with mlflow_at(self.uri, "open a run") as mlflow:
             experiment = mlflow.get_experiment_by_name(model_name(task))
             experiment_id = experiment.experiment_id if experiment else mlflow.create_experiment(model_name(task))
@@ -45,9 +46,9 @@ class Registry:
                 tags = {name: asked[name] for name in ("cut_off", "known_until")}
                 tags["specification_digest"] = dataset["specification_digest"]
                 mlflow.log_input(rows, context="training", tags=tags)
-                mlflow.log_dict(dict(dataset), DATASET_FILE)
+                mlflow.log_text(told, DATASET_FILE)
                 mlflow.set_tags({"dataset_digest": dataset["digest"], "asked_because": dataset["asked_because"]})
-            return str(run.info.run_id)
+            return str(run.info.run_id), _sha256(told)
 
     def frozen(self, run_id: str) -> "pd.DataFrame":
         """Return the frozen rows of a run."""
@@ -62,9 +63,13 @@ class Registry:
                 keep_default_na=False,
             )
 
-    def dataset(self, run_id: str) -> dict[str, Any]:
-        """Return what is known of the frozen rows of a run."""
-        return self._document(run_id, DATASET_FILE)
+    def dataset(self, run_id: str, digest: str) -> dict[str, Any]:
+        """Return what is known of the frozen rows of a run, which has this SHA-256.
+
+        Raises:
+            ArtifactError: if it was altered since.
+        """
+        return self._document(run_id, DATASET_FILE, digest)
 
     def log_training(
         self,
@@ -137,7 +142,7 @@ class Registry:
                 mlflow.log_figure(figure, name)
             budget = {"gate_number": evidence["budget"]["number"], "gate_alpha": evidence["budget"]["alpha"]}
             mlflow.set_tags({"gate": evidence["verdict"], **budget, "mlflow.note.content": described(card)})
-        return hashlib.sha256(told.encode()).hexdigest()
+        return _sha256(told)
 
     def evidence(self, run_id: str, digest: str) -> dict[str, Any]:
         """Return what the assessment of a run left, which has this SHA-256.
@@ -145,13 +150,7 @@ class Registry:
         Raises:
             ArtifactError: if it was altered since.
         """
-        with downloaded(self.uri, f"runs:/{run_id}/{EVIDENCE_FILE}") as path:
-            if file_digest(path) != digest:
-                raise ArtifactError(
-                    f"the evidence of run {run_id} was refused: it was altered since it was judged; find out by whom,"
-                    " then run the retraining again from its first task"
-                )
-            return dict(json.loads(path.read_text(encoding="utf-8")))
+        return self._document(run_id, EVIDENCE_FILE, digest)
 
     def register(self, run_id: str, task: Task, evidence: Mapping[str, Any], card: str) -> Registered:
         """Return the registered version of a run, made unless it exists."""
@@ -243,17 +242,27 @@ class Registry:
         with mlflow_at(self.uri, "answer") as mlflow:
             mlflow.search_experiments(max_results=1)
 
-    def _document(self, run_id: str, name: str) -> dict[str, Any]:
+    def _document(self, run_id: str, name: str, digest: str) -> dict[str, Any]:
         with downloaded(self.uri, f"runs:/{run_id}/{name}") as path:
+            if file_digest(path) != digest:
+                raise ArtifactError(
+                    f"{name} of run {run_id} was refused: it was altered since it was written; find out by whom, then"
+                    " run the retraining again from its first task"
+                )
             return dict(json.loads(path.read_text(encoding="utf-8")))
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def described(card: str) -> str:
-    """Return as many lines of the card as a description holds, and where the others are."""
+    """Return what of a card MLflow shows as a description: whole lines, and where the others are."""
     if len(card) <= DESCRIPTION_CHARACTERS:
         return card
-    rest = f"\n\nThe whole card: {CARD_FILE} among the artifacts of the run."
-    return card[: card.rindex("\n", 0, DESCRIPTION_CHARACTERS - len(rest))] + rest
+    pointer = f"\n\nMore stands in the run's artifact {CARD_FILE}."
+    shown = card[: DESCRIPTION_CHARACTERS - len(pointer)]
+    return shown[: shown.rindex("\n")] + pointer
 
 
 def _delete_run(client: Any, run_id: str) -> None:
