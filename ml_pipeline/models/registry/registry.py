@@ -257,12 +257,11 @@ def _sha256(text: str) -> str:
 
 
 def described(card: str) -> str:
-    """Return what of a card MLflow shows as a description: whole lines, and where the others are."""
+    """Return as many lines of the card as a description holds, and where the others are."""
     if len(card) <= DESCRIPTION_CHARACTERS:
         return card
-    pointer = f"\n\nMore stands in the run's artifact {CARD_FILE}."
-    shown = card[: DESCRIPTION_CHARACTERS - len(pointer)]
-    return shown[: shown.rindex("\n")] + pointer
+    rest = f"\n\nThe whole card: {CARD_FILE} among the artifacts of the run."
+    return card[: card.rindex("\n", 0, DESCRIPTION_CHARACTERS - len(rest))] + rest
 
 
 def _delete_run(client: Any, run_id: str) -> None:
