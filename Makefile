@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # Every claim that a document makes; bench runs them all.
-BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout bench-facts bench-gate bench-rollout bench-rollback
+BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout bench-facts bench-gate bench-rollout bench-learning bench-rollback
 .PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
@@ -40,6 +40,7 @@ help:
 	@echo "make bench-gate         how often the gate promotes what is equal, worse, better; half an hour; ARGS picks some"
 	@echo "make bench-rollout      how soon a rollout stops what does harm, how rarely what does none; ten minutes; ARGS picks some"
 	@echo "make bench-rollback     how long after its commit a rollback is in force in eight agent processes"
+	@echo "make bench-learning     keeping models up to date on a bank's calls: frozen, blind, always, ours; ten minutes; ARGS picks some"
 	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
 
@@ -122,6 +123,10 @@ bench-rollout:
 bench-rollback:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.rollback
+
+bench-learning:
+	@$(ENVIRONMENT) run
+	@exec env OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.learning $(ARGS)
 
 pin:
 	@$(ENVIRONMENT) dev

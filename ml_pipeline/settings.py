@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What a model may weigh as agents fetch and keep it."""
     gate_share: Annotated[float, msgspec.Meta(ge=0.05, le=0.5)] = 0.25
     """The newest share of the conversations that may be used judges; more where it lacks examples."""
+    refit_promoted: bool = False
+    """Whether what passed its gate is trained again, by its recipe, on the rows that judged it too, and then serves: it
+    is fresher by the gate block, unproven itself, and watched by the rollout."""
     weigh_by_propensity: Literal["no", "rollouts", "all"] = "no"
     """Whether rows stand for those that a canary or holdback (rollouts), or any experiment as well (all), kept from
     what they got: each weighs 1 / its propensity, in training and in the gate."""

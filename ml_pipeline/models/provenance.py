@@ -68,7 +68,7 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int, columns: Colum
         "columns": repr([columns, WEIGHTS]),
         "word_others": word_others,
         "search": [search.STRENGTHS, search.RUNGS, repr(search.TREES)],
-        "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE],
+        "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE, split.MOST_CALIBRATE],
         "libraries": libraries(),
     }
     return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:16]

@@ -9,7 +9,9 @@ TRAIN, CALIBRATION, GATE = "train", "calibration", "gate"
 PARTS = (TRAIN, CALIBRATION, GATE)
 GATE_SHARE = 0.25
 CALIBRATION_SHARE = 0.20
-"""Of those that do not judge, the newest."""
+MOST_CALIBRATE = 1_000
+"""Of those that do not judge, the newest fifth, and no more than so many: two parameters are known by then, older
+conversations tell them less well, and what calibrates teaches nothing else (docs/decisions/0029)."""
 
 Parts = NDArray[np.object_]
 
@@ -46,7 +48,7 @@ def _gate_size(count: int) -> int:
 
 def _cut(order: NDArray[np.int64], judging: int) -> Parts:
     learning = len(order) - judging
-    train_end = round(learning * (1 - CALIBRATION_SHARE))
+    train_end = max(round(learning * (1 - CALIBRATION_SHARE)), learning - MOST_CALIBRATE)
     parts = np.empty(len(order), dtype=object)
     parts[order[:train_end]] = TRAIN
     parts[order[train_end:learning]] = CALIBRATION
