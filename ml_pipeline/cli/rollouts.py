@@ -69,6 +69,8 @@ def _underway(task: Task, now: datetime) -> Underway:
 
 
 def _told(found: Underway) -> Iterator[str]:
+    from ml_pipeline.models.rollouts.wording import in_words
+
     yield found.task
     if found.standing.champion is None:
         yield "  nobody but the caller serves"
@@ -76,7 +78,7 @@ def _told(found: Underway) -> Iterator[str]:
         yield f"  {_held(held)}"
         if verdict := found.verdicts.get(held.version):
             yield f"    {verdict.act.replace('_', ' ')}: {verdict.reason}"
-            yield f"    {_shown(verdict)}"
+            yield from (f"    {what}: {told}" for what, told in in_words(verdict.numbers).items())
     if found.standing.is_paused:
         yield "  paused: a kill switch is on, nothing goes on before it is off; ml-pipeline switch"
     for row in found.questions:
@@ -93,16 +95,6 @@ def _told(found: Underway) -> Iterator[str]:
 def _held(held: "Held") -> str:
     share = f" of {held.share:.0%}" if held.state in ("canary", "holdback") else ""
     return f"{held.version} {held.state}{share} since {_at(held.since)}"
-
-
-def _shown(verdict: "Verdict") -> str:
-    numbers = verdict.numbers
-    ratio, loss = numbers["sales"]["ratio"], numbers["quality"].get("loss")
-    sales = "no sale to compare with" if ratio is None else f"sales {ratio:.2f} times the other's"
-    return (
-        f"{numbers['calls']:,} conversations scored, {numbers['matured']:,} of its own of full age at this step;"
-        f" {sales}; {'no labelled rows' if loss is None else f'log loss {loss:+.4f} nats'}"
-    )
 
 
 def _at(moment: datetime) -> str:

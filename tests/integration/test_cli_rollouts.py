@@ -47,7 +47,9 @@ def test_who_is_tried_is_told_with_what_it_has_shown_and_lacks(database):
     assert f"{OLD} champion since" in told
     assert f"{NEW} shadow since" in told
     assert "stay: 60 conversations scored where 100 are needed; not yet sure that its log loss" in told
-    assert "60 conversations scored, 0 of its own of full age at this step; no sale to compare with; log loss" in told
+    assert "conversations both scored: 60 matured at this step: 0 sales: the champion has none" in told
+    assert "log loss: +0.0000 nats, not bounded yet, of 60 customers" in told
+    assert "outcomes arose under: the champion alone" in told
     assert f"last move: {NEW} shadow at" in told
     assert "(retrain_models: it passed its gate)" in told
 
@@ -74,7 +76,8 @@ def test_a_canary_tells_its_matured_calls_and_sales(database):
 
     assert f"{NEW} canary of 20% since" in told
     assert "80 matured conversations of the challenger at this step where 100 are needed" in told
-    assert "80 of its own of full age at this step; sales 1.00 times the other's" in told
+    assert "matured at this step: 80 sold at a share of 20%: 40 of 80, the champion's 160 of 320" in told
+    assert "sales: 1.00 times the champion's; that it sells more is not proven" in told
 
 
 def test_programs_read_the_same_as_json(database):

@@ -334,6 +334,7 @@ def test_a_step_that_asks_a_person_waits_and_goes_on_once_granted(database, tmp_
 
     assert waits == [{}, {}]
     assert (asked["kind"], asked["version"], asked["step"]) == ("canary", NEW, "canary 20%")
+    assert asked["evidence"]["conversations both scored"] == "400"
     assert granted == {"canary": 1}
 
 

@@ -262,22 +262,28 @@ def test_a_holdback_stays_until_harm_is_shown():
     assert judge(evidence("holdback", started=decayed), RULES).act == "take_back"
 
 
-def test_a_simulated_course_ends_at_the_look_at_which_the_watch_would_end_it():
-    floor = Floor(20_000, ratio=always(0.5), days=60)
+@pytest.mark.parametrize(("ratio", "act"), [(0.5, "take_back"), (1.2, "advance")])
+def test_a_simulated_step_ends_at_the_look_at_which_the_watch_would_end_it(ratio, act):
+    floor = Floor(20_000, ratio=always(ratio), loss=-0.003, days=60)
     calls = make_calls(floor, np.random.default_rng(2))
     course = rollout(calls, Rules(), in_shadow=False)
-    of_age, before = (calls.day + WINDOW_DAYS <= at for at in (course.at, course.at - 1 / LOOKS_A_DAY))
+    ended_at = course.reached[1] if act == "advance" else course.at
+
+    found = [judge(first_step(calls, at), Rules()).act for at in (ended_at - 1 / LOOKS_A_DAY, ended_at)]
+
+    assert found == ["stay", act]
+
+
+def first_step(calls, at):
+    of_age = calls.day + WINDOW_DAYS <= at
     is_challenger = calls.draw < 0.05
     is_sold = calls.luck < calls.chance * np.where(is_challenger, calls.ratio, 1.0)
-    share = np.full(len(is_sold), 0.05)
-
-    found = [
-        judge(evidence(started=Started(is_challenger[known], share[known], is_sold[known])), Rules()).act
-        for known in (before, of_age)
-    ]
-
-    assert course.ended == "taken back"
-    assert found == ["stay", "take_back"]
+    count = int(of_age.sum())
+    weight = 1 / np.where(is_challenger, 0.05, 0.95)[of_age]
+    return evidence(
+        started=Started(is_challenger[of_age], np.full(count, 0.05), is_sold[of_age]),
+        scored=Scored(np.arange(count), weight, calls.extra_loss[of_age], np.zeros(count)),
+    )
 
 
 def test_a_verdict_can_be_kept_as_json():

@@ -13,6 +13,7 @@ from ml_pipeline.models.rollouts.standing import Standing, State
 from ml_pipeline.models.rollouts.terms import Terms
 from ml_pipeline.models.rollouts.transitions import Move, next_moves
 from ml_pipeline.models.rollouts.verdict import Verdict
+from ml_pipeline.models.rollouts.wording import in_words
 from ml_pipeline.vocabulary.tasks import Task
 
 log = logging.getLogger(__name__)
@@ -52,9 +53,9 @@ def _permission(tx: Transaction, task: Task, standing: Standing, move: Move, ter
             name: f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]"
             for name, figure in (candidate.metrics or {}).items()
         }
-        headline, evidence = candidate.reason, {"champion": candidate.judged_against, **figures}
+        headline, evidence = candidate.reason, {"champion": candidate.judged_against or "none", **figures}
     else:
-        headline, evidence = move.reason, dict(move.evidence)
+        headline, evidence = move.reason, in_words(move.evidence)
     question = Question(move.asks, task, move.version, move.step, headline, evidence)
     return approvals.permission(tx, question, terms.approvals)
 
