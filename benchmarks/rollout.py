@@ -30,7 +30,8 @@ from ml_pipeline.models.rollouts.rules import Rules
 
 RUNS = int(os.environ.get("ML_PIPELINE_BENCH_ROLLOUTS", "200"))
 MANY = 5 * RUNS
-SEED = 19
+SEED = 2_026
+"""Nothing was chosen by its runs: stakes and shares of errors were settled on others."""
 RULES = Rules()
 MONTH_PERCENT = 5
 TWO_MONTHS = 60

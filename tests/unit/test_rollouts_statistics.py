@@ -203,6 +203,15 @@ def test_a_surely_higher_loss_is_harm_and_a_surely_small_one_is_not_inferior():
     assert (same.is_harmful, same.is_noninferior) == (False, True)
 
 
+def test_what_few_heard_of_the_challenger_weighs_as_much_as_what_many_heard_of_the_champion():
+    is_challenger = np.arange(2_000) % 20 == 0
+    weight, loss = np.where(is_challenger, 20.0, 1 / 0.95), np.where(is_challenger, 0.1, 0.0)
+
+    found = judge_quality(Scored(np.arange(2_000), weight, loss, np.zeros(2_000)), RULES)
+
+    assert found.loss == pytest.approx((0.1 + 0.0) / 2)
+
+
 def test_an_equal_model_is_rarely_called_worse_though_weights_differ_twentyfold():
     stopped = []
     for seed in range(300):
