@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.models.names import model_name
-from ml_pipeline.models.registry import Registry, store
+from ml_pipeline.models.registry import Registry, cleaning, store
 from ml_pipeline.settings import load_settings
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,14 @@ def clean_registry(now: datetime | None = None, actor: str = ACTOR) -> dict[str,
         due = store.delete_due(tx, before, settings.keep_versions, because=because, actor=actor)
     with transaction() as tx:
         given_up = store.deleted(tx)
-    registry = Registry(settings.mlflow_uri)
-    registry.reach()
-    held = {model: set(registry.numbers(model)) for model in {version.model for version in given_up}}
+    uri = settings.mlflow_uri
+    Registry(uri).reach()
+    held = {model: set(cleaning.numbers(uri, model)) for model in {version.model for version in given_up}}
     still_there = [version for version in given_up if version.number in held[version.model]]
     for version in still_there:
-        registry.delete(version)
-    runs = sum(registry.delete_runs(model_name(task), before) for task in settings.tasks)
+        cleaning.delete(uri, version)
+    runs = sum(cleaning.delete_runs(uri, model_name(task), before) for task in settings.tasks)
     if settings.mlflow_store_uri:
-        registry.purge(settings.mlflow_store_uri, RESTORABLE)
+        cleaning.purge(uri, settings.mlflow_store_uri, RESTORABLE)
     log.info("registry.cleaned versions=%d deleted=%d runs=%d", len(due), len(still_there), runs)
     return {"versions": len(due), "deleted": len(still_there), "runs": runs}

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from ml_pipeline.cli import app
 from ml_pipeline.errors import RegistryError
 from ml_pipeline.jobs import apply_retention as job
-from ml_pipeline.models.registry import Registered, Registry
+from ml_pipeline.models.registry import Registered, cleaning
 from ml_pipeline.online.predicting.bundle import encode
 from ml_pipeline.stack import components
 from tests.conftest import free_port
@@ -74,7 +74,7 @@ def database(emptied_database, server, monkeypatch, tmp_path):
     }.items():  # fmt: skip
         monkeypatch.setenv(f"ML_PIPELINE_{name}", value)
     for version in client().search_model_versions(f"name='{MODEL}'"):
-        Registry(address).delete(Registered(MODEL, int(version.version)))
+        cleaning.delete(address, Registered(MODEL, int(version.version)))
     return emptied_database
 
 
@@ -227,7 +227,7 @@ def test_what_is_given_up_goes_from_mlflow_with_its_run_and_files_and_can_be_res
     counts = job.clean_registry(NOW)
 
     assert counts == {"versions": 1, "deleted": 1, "runs": 0}
-    assert Registry(os.environ["ML_PIPELINE_MLFLOW_URI"]).numbers(MODEL) == [third, second]
+    assert cleaning.numbers(os.environ["ML_PIPELINE_MLFLOW_URI"], MODEL) == [third, second]
     assert client().get_run(run).info.lifecycle_stage == "deleted"
     assert len(logged(artifacts)) == 3
     monkeypatch.setattr(job, "RESTORABLE", timedelta(0))
@@ -272,4 +272,4 @@ def test_where_mlflow_is_down_postgres_has_decided_and_the_next_run_goes_on(data
 
     assert gone == {second, third}
     assert counts == {"versions": 0, "deleted": 1, "runs": 0}
-    assert Registry(address).numbers(MODEL) == [third, second]
+    assert cleaning.numbers(address, MODEL) == [third, second]
