@@ -52,6 +52,11 @@ def _promotion(evidence: Evidence) -> Iterator[str]:
     if evidence["age_days"] is not None:
         age = evidence["age_days"]
         yield f"- {age:.1f} days old when judged: so long ago began the newest conversation it learnt from"
+    if refit := evidence.get("refit"):
+        yield (
+            f"- trained again by its recipe on all {refit['conversations']:,} conversations, those that judged it"
+            " too, and serves so; every figure here is of the version that was judged"
+        )
     if mix:
         whole = sum(mix.values())
         served = ", ".join(f"{version} {count / whole:.0%}" for version, count in mix.items())
@@ -94,7 +99,8 @@ def _places(title: str, places: list[Evidence], evidence: Evidence) -> Iterator[
 
 def _figures(evidence: Evidence) -> Iterator[str]:
     yield from ("", "## Figures, 95 % intervals clustered by customer or conversation", "")
-    yield "| metric | split in time (decides) | random split (for comparison) |"
+    conversations = evidence["random_split"]["conversations"]
+    yield f"| metric | split in time (decides) | random split of {conversations:,} conversations (for comparison) |"
     yield "| --- | --- | --- |"
     random = evidence["random_split"]["metrics"]
     for metric, figure in evidence["metrics"].items():

@@ -21,6 +21,9 @@ SPARSE: Mapping[str, Any] = {"solver": "liblinear", "dual": True, "tol": 0.1, "r
 """Dual coordinate descent (Hsieh et al., 2008): on 128,000 turns of 370 terms each a quarter of what newton-cg takes,
 and answers the same to four digits."""
 
+THREADS = 1
+"""On two busy cores a fit of 6,000 rows took 0.08 s with one thread and 2.5 s with two; tasks run side by side."""
+
 
 class CalibratedHeads(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
     """What heads of any kind do once they are fitted.

@@ -1,7 +1,7 @@
 """The first step of a candidate: hides words that too few customers' conversations share."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -36,10 +36,12 @@ class KnownWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         self.words_ = np.array([], dtype=str)
         if not self.text_columns:
             return self  # Dividing 40,000 rows by customer took as long as all else that trees need.
-        words_in = ByChunk(words_of)
+        words_in, texts = ByChunk(words_of), {column: rows[column].astype(str).tolist() for column in self.text_columns}
         said_by = Counter[str]()
-        for _, group in rows[["customer_group", *self.text_columns]].groupby("customer_group"):
-            chunks = {chunk for column in self.text_columns for text in group[column] for chunk in _chunks(text)}
+        for places in rows.groupby("customer_group").indices.values():
+            chunks: set[str] = set()
+            for column in texts.values():
+                chunks.update(*(_chunks(added) for _, added in _grown(column[place] for place in places)))
             said_by.update(set(chain.from_iterable(map(words_in.__getitem__, chunks))))
         shared = (word for word, count in said_by.items() if count > self.others)
         self.words_ = np.array(sorted(word for word in shared if redact(word) == word), dtype=str)
@@ -49,13 +51,25 @@ class KnownWords(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scik
         """Hide in ``rows``; spaces become one, as nothing that reads the texts after it minds."""
         known = frozenset(self.words_.tolist())
         visible = ByChunk(lambda chunk: hide_unknown(chunk, known))
-        return rows.assign(
-            **{
-                column: [" ".join(map(visible.__getitem__, _chunks(text))) for text in rows[column]]
-                for column in self.text_columns
-            }
-        )
+
+        def shown(column: str) -> Iterator[str]:
+            so_far = ""
+            for is_longer, added in _grown(rows[column].astype(str)):
+                told = " ".join(map(visible.__getitem__, _chunks(added)))
+                so_far = f"{so_far} {told}" if is_longer else told
+                yield so_far
+
+        return rows.assign(**{column: list(shown(column)) for column in self.text_columns})
 
 
-def _chunks(text: object) -> list[str]:
-    return str(text).lower().split()
+def _grown(texts: Iterable[str]) -> Iterator[tuple[bool, str]]:
+    """Yield of each text whether it continues the one before, and what it adds: histories are not read anew."""
+    before = ""
+    for text in texts:
+        is_longer = bool(before) and text.startswith(f"{before} ")
+        yield is_longer, text[len(before) :] if is_longer else text
+        before = text
+
+
+def _chunks(text: str) -> list[str]:
+    return text.lower().split()

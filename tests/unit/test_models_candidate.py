@@ -9,6 +9,7 @@ import pytest
 
 from ml_pipeline.errors import BundleError
 from ml_pipeline.models.assessment import assess, describe_rows
+from ml_pipeline.models.candidates import fit as fitting
 from ml_pipeline.models.candidates import search as searching
 from ml_pipeline.models.candidates.columns import columns_of, word_columns
 from ml_pipeline.models.candidates.fit import answers, fit, recipe_of
@@ -159,6 +160,36 @@ def test_the_learning_curve_has_the_figure_of_every_rung_with_its_interval(rows,
     assert curve[-1]["value"] == best.value
     assert all(point["low"] <= point["value"] <= point["high"] for point in curve)
     assert curve[0]["value"] < curve[-1]["value"]
+
+
+def test_of_a_long_log_the_newest_customers_are_searched_on(rows, monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
+    monkeypatch.setattr(searching, "MOST_ROWS", 200)
+    train = rows.part("train")
+    newest = train.take(np.arange(len(train.rows) - 200, len(train.rows)))
+
+    found, expected = (search(given, columns_of(DETECT), 5)[0] for given in (train, newest))
+
+    assert found == expected
+    assert found.rungs[-1].conversations < 50
+
+
+def test_of_conversations_with_one_truth_a_few_turns_teach_as_much_as_all(monkeypatch):
+    train = assemble(CONVERSION, conversations(60)).part("train")
+    monkeypatch.setattr(fitting, "MOST_ROWS", 2 * len(train.conversation_ids) + 1)
+
+    taught = fitting._thinned(train)
+
+    turns = taught.rows.groupby("conversation_id")
+    assert turns.size().eq(2).all()
+    assert turns["weight"].sum().to_list() == pytest.approx([1.0] * len(train.conversation_ids))
+    assert taught.rows["turn"].nunique() == 4
+
+
+def test_every_turn_with_a_label_of_its_own_teaches(rows, monkeypatch):
+    monkeypatch.setattr(fitting, "MOST_ROWS", 10)
+
+    assert fitting._thinned(rows) is rows
 
 
 def test_each_step_of_search_and_fit_is_told_to_the_log(rows, caplog, monkeypatch):

@@ -49,6 +49,18 @@ def test_words_of_every_text_column_count(column):
     assert known(rows, others=1) == {"price"}
 
 
+def test_a_history_that_grows_reads_as_if_each_text_stood_alone():
+    grown = ["", "no price", "no prices", "no prices, Eva", "no prices, Eva fee", "fee no", "fee no fee"]
+    rows = said(*[(name, text) for name in ("ana", "ben", "cem") for text in grown], column="history")
+    words = KnownWords(2, ["history"]).fit(rows)
+
+    at_once = words.transform(rows)["history"].str.split().to_list()
+
+    assert set(words.words_) == {"no", "price", "prices", "fee"}
+    assert at_once == [words.transform(rows.iloc[[place]])["history"].iloc[0].split() for place in range(len(rows))]
+    assert at_once[4] == ["no", "prices,", "fee"]
+
+
 @pytest.mark.parametrize(
     ("text", "left"),
     [

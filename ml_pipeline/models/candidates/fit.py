@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ from ml_pipeline.models.scores import Numbers
 from ml_pipeline.models.training_set import TrainingSet
 
 FOLDS = 3
+MOST_ROWS = 120_000
+"""Of conversations that have one truth each, so many turns teach: the others of a conversation say nearly the same."""
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +59,24 @@ def fit_by_folds(rows: TrainingSet, recipe: Recipe, columns: Columns) -> Pipelin
 
 def _learn(rows: TrainingSet, recipe: Recipe, columns: Columns) -> tuple[Pipeline, CalibratedHeads]:
     """Return the steps ``words`` and ``columns``, and heads that are not calibrated yet."""
+    rows = _thinned(rows)
     seen, matrix = fit_columns(columns, rows.rows, recipe.word_others)
     log.info("candidate.columns rows=%d columns=%d", *matrix.shape)
     heads = heads_of(recipe, seen.named_steps["columns"]).fit(matrix, rows.truth, rows.weights)
     log.info("candidate.fitted %s labels=%d", in_words(recipe), rows.truth.shape[1])
     return seen, heads
+
+
+def _thinned(rows: TrainingSet) -> TrainingSet:
+    """Return no more than ``MOST_ROWS`` or one turn of each conversation, drawn at random; they weigh what all did."""
+    if rows.task.scope == "turn" or len(rows.rows) <= MOST_ROWS:
+        return rows
+    names = rows.rows["conversation_id"]
+    rank = names.sample(frac=1, random_state=0).groupby(names).cumcount().sort_index()
+    taken = rows.take(np.flatnonzero(rank < max(1, MOST_ROWS // names.nunique())))
+    weights, whole, kept = taken.rows["weight"], names.value_counts(), taken.rows["conversation_id"].value_counts()
+    heavier = weights * taken.rows["conversation_id"].map(whole / kept)
+    return replace(taken, rows=taken.rows.assign(weight=heavier))
 
 
 def answers(model: Pipeline, rows: pd.DataFrame) -> Numbers:

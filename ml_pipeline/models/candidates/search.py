@@ -2,7 +2,8 @@
 
 Successive halving: Jamieson and Talwalkar, 2016, Non-stochastic best arm identification. Its budget is conversations:
 every recipe learns from an eighth of them, the better half of each kind from twice as many, and so on. The way of the
-winner is its learning curve.
+winner is its learning curve. Of a long log the newest part is enough: a penalty is what is believed before anything is
+seen, and does not change with how much is.
 """
 
 import logging
@@ -39,6 +40,8 @@ TREES = (
 RUNGS = (1 / 8, 1 / 4, 1 / 2, 1.0)
 FEWEST_TO_HALVE = 200
 """Conversations; recipes that learnt from fewer are told apart by luck, and all go on."""
+MOST_ROWS = 30_000
+"""Of the newest customers, so many are searched on."""
 MANY_CUSTOMERS = 2_000
 ONE_BLOCK, THREE_BLOCKS = (3 / 4, 1.0), (1 / 2, 2 / 3, 5 / 6, 1.0)
 """Customers by their last conversation: the newest quarter judges what the others taught. Of few customers the newest
@@ -72,7 +75,7 @@ class Tried:
 
 def search(train: TrainingSet, columns: ColumnsByKind, word_others: int) -> list[Tried]:
     """Return every recipe tried, the best first; of each kind at least one learnt from all conversations."""
-    ground = _Ground(train, columns, word_others)
+    ground = _Ground(_newest(train), columns, word_others)
     alive = [Tried(recipe, ()) for recipe in recipes(columns, word_others, train.task.primary_metric)]
     given_up: list[Tried] = []
     for place, share in enumerate(RUNGS, 1):
@@ -199,6 +202,14 @@ def _customers(rows: pd.DataFrame) -> pd.Series:
     """Return whose each row is; where customers cannot be told apart, its conversation."""
     is_told_apart = rows["customer_group"].nunique() >= len(THREE_BLOCKS)
     return rows["customer_group" if is_told_apart else "conversation_id"]
+
+
+def _newest(train: TrainingSet) -> TrainingSet:
+    """Return the rows of the newest customers: ``MOST_ROWS``, and the others of the last of them."""
+    place = _customers_in_order(train)
+    if len(place) <= MOST_ROWS:
+        return train
+    return train.take(np.flatnonzero(place >= np.partition(place, -MOST_ROWS)[-MOST_ROWS]))
 
 
 def _blocks(place: NDArray[np.float64]) -> Iterator[tuple[Places, Places]]:
