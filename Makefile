@@ -40,6 +40,7 @@ help:
 	@echo "make bench-gate         how often the gate promotes what is equal, worse, better; half an hour; ARGS picks some"
 	@echo "make bench-rollout      how soon a rollout stops what does harm, how rarely what does none; ten minutes; ARGS picks some"
 	@echo "make bench-rollback     how long after its commit a rollback is in force in eight agent processes"
+	@echo "make bench-training     what retraining every task on 50,000 conversations costs; ten minutes, on a quiet machine"
 	@echo "make bench-learning     keeping models up to date on a bank's calls: frozen, blind, always, ours; ten minutes; ARGS picks some"
 	@echo "make torture            300 seeded rounds of kills, full disks and damage on the online module; SEED=n ROUNDS=n"
 	@echo "make pin                resolve requirements*.txt anew from requirements.in and pyproject.toml"
@@ -123,6 +124,10 @@ bench-rollout:
 bench-rollback:
 	@$(ENVIRONMENT) run
 	@exec $(BIN)/python -m benchmarks.rollback
+
+bench-training:
+	@$(ENVIRONMENT) run
+	@exec env OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training
 
 bench-learning:
 	@$(ENVIRONMENT) run
