@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 # Every claim that a document makes; bench runs them all.
-BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout bench-facts bench-gate bench-rollout bench-learning bench-rollback
+BENCHES := bench-online bench-shipping bench-outage bench-predictor bench-redaction bench-holdout bench-facts bench-gate bench-rollout bench-learning bench-rollback bench-training
 .PHONY: help run stop reset test torture check format pin bench $(BENCHES)
 
 # Where it is set, every process would compile the 3,000 modules it imports anew: half a minute each time.
