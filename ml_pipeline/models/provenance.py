@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from ml_pipeline.models import split
-from ml_pipeline.models.candidates import search
+from ml_pipeline.models.candidates import fit, search
 from ml_pipeline.models.candidates.columns import WEIGHTS, ColumnsByKind
 from ml_pipeline.models.gate import GateRules
 from ml_pipeline.online.predicting.features import REVISION
@@ -67,7 +67,7 @@ def recipe_digest(task: Task, rules: GateRules, word_others: int, columns: Colum
         "feature_revision": REVISION,
         "columns": repr([columns, WEIGHTS]),
         "word_others": word_others,
-        "search": [search.STRENGTHS, search.RUNGS, repr(search.TREES)],
+        "search": [search.STRENGTHS, search.RUNGS, repr(search.TREES), search.MOST_ROWS, fit.MOST_ROWS],
         "shares": [split.GATE_SHARE, split.CALIBRATION_SHARE, split.MOST_CALIBRATE],
         "libraries": libraries(),
     }
