@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import ArtifactError, BundleError, PipelineError, RegistryError
 from ml_pipeline.jobs import mirror_registry
-from ml_pipeline.models import opponents, store
+from ml_pipeline.models import opponents, refit, store
 from ml_pipeline.models.assessment import assess, describe_rows, untrained
 from ml_pipeline.models.candidates.columns import ColumnsByKind, columns_of
 from ml_pipeline.models.candidates.fit import fit
@@ -142,6 +142,10 @@ def validate(ticket: Ticket) -> Ticket:
     found = assess(whole, model, rules, standing)
     evidence = found.evidence | origin(ticket["run_id"], _dataset(registry, ticket), ticket["model"])
     evidence["learning_curve"] = ticket["learning_curve"]
+    if settings.refit_promoted and evidence["verdict"] == GateVerdict.PROMOTE and not ticket["is_dry_run"]:
+        again = refit.refit(whole, model)
+        kept = registry.log_refit(ticket["run_id"], again, as_table(sample_rows(again)), whole.task.labels)
+        ticket, evidence = {**ticket, "model": kept}, refit.as_evidence(whole, again, evidence, kept)
     text = card(whole.task, evidence)
     log.info("retraining.judged task=%s verdict=%s: %s", ticket["task"], evidence["verdict"], evidence["reason"])
     kept = registry.log_assessment(ticket["run_id"], evidence, text, plots(gate.block(), found.answers, evidence))

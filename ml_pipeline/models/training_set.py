@@ -152,10 +152,10 @@ def assemble(
     first = rows.drop_duplicates("conversation_id")
     starts = list(first["started_at"])
     parts = specification.split(starts) if specification else split_in_time([at.timestamp() for at in starts])
-    return _without_derived_judges(unsplit.with_parts(dict(zip(first["conversation_id"], parts, strict=True))))
+    return without_derived_judges(unsplit.with_parts(dict(zip(first["conversation_id"], parts, strict=True))))
 
 
-def _without_derived_judges(rows: TrainingSet) -> TrainingSet:
+def without_derived_judges(rows: TrainingSet) -> TrainingSet:
     """Leave derived labels to training: nothing is calibrated on them or judged by them."""
     is_derived = np.asarray(rows.rows["label_source"] == LabelSource.DERIVED, dtype=bool)
     judges = is_derived & np.asarray(rows.rows["part"] != TRAIN, dtype=bool)

@@ -130,6 +130,31 @@ def test_a_candidate_better_than_the_champion_runs_in_its_shadow_first(database,
     ]
 
 
+def test_what_passed_its_gate_is_trained_again_on_its_judges_and_serves_where_the_setting_says_so(
+    database, mlflow_uri, monkeypatch
+):
+    monkeypatch.setenv("ML_PIPELINE_REFIT_PROMOTED", "true")
+
+    job.run(TASK)
+
+    assert states(database) == [(f"{TASK}/1", "champion")]
+    (decision,) = rows(database, "SELECT evidence FROM decisions WHERE kind = 'gate' AND verdict = 'PROMOTE'")
+    evidence = decision["evidence"]
+    assert evidence["refit"]["conversations"] == sum(
+        evidence["split"][part]["conversations"] for part in ("train", "calibration", "gate")
+    )
+    assert evidence["refit"]["gated"]["trained_until"] < evidence["split"]["gate"]["to"] < evidence["trained_until"]
+    registry, version = Registry(mlflow_uri), client().get_model_version(TASK, "1")
+    gated, served = (
+        registry.model(version.run_id, digest)
+        for digest in (evidence["refit"]["gated"]["model_sha256"], evidence["model_sha256"])
+    )
+    (bundle,) = rows(database, "SELECT digest, content FROM model_bundles")
+    thresholds = decode(bytes(bundle["content"]), bundle["digest"]).model.thresholds
+    assert list(thresholds.values()) == served[-1].thresholds_.tolist() != gated[-1].thresholds_.tolist()
+    assert client().get_run(version.run_id).data.tags["refit_uri"].endswith(version.source.split("/")[-1])
+
+
 def blind(database: Database) -> None:
     """Let the champion's bundle forget all it learnt: it answers the same to everything."""
     (held,) = rows(database, "SELECT digest, content FROM model_bundles")

@@ -83,6 +83,16 @@ class Registry:
 
         It is that of the file as MLflow has it now: what is judged and published is this file or nothing.
         """
+        with mlflow_at(self.uri, "keep the trained model") as mlflow, mlflow.start_run(run_id=run_id):
+            mlflow.log_params(dict(params))
+            mlflow.log_text(rungs.to_csv(index=False, float_format="%.6g"), SEARCH_FILE)
+        return self._keep(run_id, "model", model, example, labels)
+
+    def log_refit(self, run_id: str, model: "Pipeline", example: "pd.DataFrame", labels: Sequence[str]) -> str:
+        """Keep the model that serves in the place of the one that was judged; return its file's SHA-256."""
+        return self._keep(run_id, "refit", model, example, labels)
+
+    def _keep(self, run_id: str, name: str, model: "Pipeline", example: "pd.DataFrame", labels: Sequence[str]) -> str:
         import pandas as pd
 
         import_skops()
@@ -91,11 +101,9 @@ class Registry:
 
             answers = pd.DataFrame(model.predict_proba(example), columns=list(labels))
             with mlflow.start_run(run_id=run_id):
-                mlflow.log_params(dict(params))
-                mlflow.log_text(rungs.to_csv(index=False, float_format="%.6g"), SEARCH_FILE)
                 info = mlflow.sklearn.log_model(
                     model,
-                    name="model",
+                    name=name,
                     serialization_format="skops",
                     skops_trusted_types=TRUSTED_TYPES,
                     signature=infer_signature(example, answers),
@@ -105,7 +113,7 @@ class Registry:
                 )
                 with downloaded(self.uri, info.model_uri) as folder:
                     digest = file_digest(folder / MODEL_FILE)
-                mlflow.set_tags({"model_uri": info.model_uri, "model_sha256": digest})
+                mlflow.set_tags({f"{name}_uri": info.model_uri, f"{name}_sha256": digest})
         return digest
 
     def model(self, run_id: str, digest: str) -> "Pipeline":
@@ -115,7 +123,7 @@ class Registry:
             ArtifactError: if it is another file, or holds anything but what we train; nothing of it is run.
         """
         with mlflow_at(self.uri, "read a run") as mlflow:
-            uri = mlflow.get_run(run_id).data.tags.get("model_uri")
+            uri = _uri(mlflow.get_run(run_id).data.tags, digest)
         if uri is None:
             raise RegistryError(f"run {run_id} holds no trained model; run the retraining again from its first task")
         with downloaded(self.uri, uri) as folder:
@@ -157,7 +165,7 @@ class Registry:
         with mlflow_at(self.uri, "register a version") as mlflow:
             client = mlflow.MlflowClient()
             found = client.search_model_versions(f"run_id='{run_id}'")
-            uri = mlflow.get_run(run_id).data.tags["model_uri"]
+            uri = _uri(mlflow.get_run(run_id).data.tags, evidence["model_sha256"])
             tags = {
                 "dataset_digest": evidence["dataset"]["digest"],
                 "code_revision": evidence["revision"] or "",
@@ -215,6 +223,11 @@ def described(card: str) -> str:
         return card
     rest = f"\n\nThe whole card: {CARD_FILE} among the artifacts of the run."
     return card[: card.rindex("\n", 0, DESCRIPTION_CHARACTERS - len(rest))] + rest
+
+
+def _uri(tags: Mapping[str, str], digest: str) -> str | None:
+    """Return where the model file of this SHA-256 is kept: the one that was judged, or what serves in its place."""
+    return tags.get("refit_uri" if tags.get("refit_sha256") == digest else "model_uri")
 
 
 def _requirements() -> list[str]:
