@@ -175,6 +175,16 @@ async def test_for_all_that_fail_the_caller_stands_in_with_the_chance_of_who_was
     assert answers(tmp_path) == {(0, "caller"): (True, assignment["data"]["propensity"])}
 
 
+async def test_a_shadow_is_never_shown_though_everybody_else_fails(service, tmp_path):
+    obey(service, entry(OLD, "champion", 1), entry(NEW, "shadow"), do={OLD: fails})
+
+    result = await ask(service)
+
+    assert result["served_by"]["objection"] == "caller"
+    assert result["predictions"]["objections"] == GIVEN["objections"]
+    assert answers(tmp_path) == {(0, "caller"): (True, 1.0), (0, NEW): (False, 0.0)}
+
+
 async def test_a_shadow_that_takes_all_the_time_costs_the_champion_nothing(service):
     slow = {NEWER: lambda: time.sleep(0.25)}
     obey(service, entry(OLD, "champion", 1), entry(NEWER, "shadow"), do=slow)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.rollout_floor import LOOKS_A_DAY, WINDOW_DAYS, Floor, always, make_calls, rollout
+from ml_pipeline.models.history.evidence import in_words
 from ml_pipeline.models.rollouts.confidence import radius
 from ml_pipeline.models.rollouts.draw import log_evidence, with_later_starts
 from ml_pipeline.models.rollouts.evidence import Evidence, Faults, Pulse, Scored, Shifts, Started
@@ -299,3 +300,16 @@ def test_a_verdict_can_be_kept_as_json():
     verdict = judge(evidence(started=conversations(1), scored=scored(), pulse=Pulse(shifts={"sold": shifts(0)})), RULES)
 
     assert json.loads(json.dumps(verdict.numbers, allow_nan=False))["sales"]["strata"][0]["share"] == 0.05
+
+
+def test_what_a_move_rests_on_is_told_in_words_by_share():
+    share = np.repeat([0.05, 0.5], 3_000)
+    verdict = judge(evidence(started=conversations(1, share=share), scored=scored(), pulse=Pulse()), RULES)
+
+    told = dict(line.split(": ", 1) for line in in_words("rollout", {"trained_from": "2026-01-01", **verdict.numbers}))
+
+    assert list(told)[2:4] == ["sold at a share of 5%", "sold at a share of 50%"]
+    assert told["sales"].endswith("that it sells more is not proven")
+    assert told["log loss"].endswith("of 2,000 customers")
+    assert told["sentinels"] == "errors nothing; fallbacks nothing; slow nothing"
+    assert list(in_words("rollout", {"trained_from": "2026-01-01"})) == []

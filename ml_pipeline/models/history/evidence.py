@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ml_pipeline.models.rollouts.wording import in_words as looked_at
+
 Evidence = Mapping[str, Any]
 
 
@@ -74,11 +76,8 @@ def _learnt(evidence: Evidence) -> Iterator[str]:
 
 
 def _rollout(evidence: Evidence) -> Iterator[str]:
-    figures = {name: value for name, value in evidence.items() if not name.startswith("trained_")}
-    for sentinel in figures.pop("sentinels", ()):
-        harm = "harmful" if sentinel.get("is_harmful") else "no harm"
-        yield f"sentinel {sentinel.get('name', '')}: {harm}"
-    yield from _flat(figures)
+    if "sales" in evidence:  # a move that rests on a look
+        yield from (f"{what}: {told}" for what, told in looked_at(evidence).items())
 
 
 def _rollback(evidence: Evidence) -> Iterator[str]:
