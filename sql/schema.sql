@@ -1212,7 +1212,7 @@ CREATE TRIGGER model_rollouts_are_kept BEFORE DELETE OR TRUNCATE ON model_rollou
 FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
 CREATE TRIGGER model_rollouts_are_closed_once BEFORE UPDATE ON model_rollouts
 FOR EACH ROW
-WHEN (OLD.until IS NOT NULL OR NEW.until IS NULL
+WHEN (OLD.until IS NOT NULL
       OR (OLD.rollout, OLD.task, OLD.mode, OLD.version, OLD.state, OLD.traffic_share, OLD.digest, OLD.decision, OLD.since)
          IS DISTINCT FROM
          (NEW.rollout, NEW.task, NEW.mode, NEW.version, NEW.state, NEW.traffic_share, NEW.digest, NEW.decision, NEW.since))
@@ -1237,6 +1237,8 @@ CREATE TABLE policy_snapshots (
     published_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (epoch, n)
 );
+CREATE TRIGGER policy_snapshots_are_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON policy_snapshots
+FOR EACH STATEMENT EXECUTE FUNCTION refuse_rewriting();
 
 -- What agents obey now.
 CREATE VIEW policy AS

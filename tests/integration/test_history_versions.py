@@ -193,6 +193,17 @@ def test_every_past_moment_is_told_as_it_stood(database):
     assert [len(held) for _, held in stood] == [1, 2, 2, 1, 1, 1]
 
 
+def test_at_the_very_moment_of_a_change_the_new_one_holds_alone(database):
+    judge(FIRST, None)
+    judge(SECOND, FIRST)
+    (changed,) = rows(database, "SELECT since FROM model_rollouts WHERE version = %(v)s AND until IS NULL", v=SECOND)
+
+    with transaction() as tx:
+        (held,) = store.moment(tx, changed["since"], "", datetime.now(UTC)).tasks["objection.anticipate"]
+
+    assert (held["version"], held["state"]) == (SECOND, "champion")
+
+
 def test_the_command_tells_champion_share_bars_and_switches(database, command):
     judge(FIRST, None)
     judge(SECOND, FIRST, terms=IN_STEPS)
@@ -254,6 +265,8 @@ def test_what_is_no_time_is_refused(database, command, when):
         "UPDATE decisions SET decided_at = now() - interval '1 day'",
         "DELETE FROM decisions",
         "TRUNCATE decisions CASCADE",
+        "UPDATE policy_snapshots SET document = '{}'",
+        "DELETE FROM policy_snapshots",
         "DELETE FROM model_rollouts",
         "TRUNCATE model_rollouts",
         "UPDATE model_rollouts SET until = NULL WHERE until IS NOT NULL",
