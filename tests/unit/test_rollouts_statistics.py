@@ -231,6 +231,16 @@ def test_time_alone_advances_nothing():
     assert "0 matured conversations" in verdict.reason
 
 
+def test_conversations_of_an_earlier_step_mature_no_later_one():
+    started = conversations(0, 20_150, share=np.repeat([0.05, 0.5], [20_000, 150]))
+
+    verdict = judge(evidence(step=1, started=started, scored=scored()), RULES)
+
+    matured = int(started.is_challenger[20_000:].sum())
+    assert (verdict.act, verdict.numbers["matured"]) == ("stay", matured)
+    assert f"{matured} matured conversations of the challenger at this step where 100 are needed" in verdict.reason
+
+
 def test_a_shadow_that_is_as_good_goes_on_to_the_first_step():
     assert judge(evidence("shadow", scored=scored()), RULES).act == "advance"
     assert judge(evidence("shadow"), RULES).act == "stay"
