@@ -67,7 +67,8 @@ SENSITIVITY: Mapping[str, Loop] = {
     "blind by AUC, refit": Loop(BY_AUC, GATE_ALONE),
     "blind by log loss, refit": Loop(BY_LOG_LOSS, GATE_ALONE),
 }
-"""What else there was to choose; nothing was chosen by it."""
+"""What ours would have come to otherwise, and blind rules with a refit of their own; docs/decisions/0029 tells which of
+these were seen before ours was settled."""
 BOUNDS = {"boosting": {"frozen": 0.75}, "logistic regression": {"frozen": 0.90}}
 """Of our log loss over another loop's."""
 BOUNDS_OF_ALL = {"blind_by_auc": 0.98, "blind_by_log_loss": 1.01, "always_refit": None}

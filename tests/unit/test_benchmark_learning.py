@@ -18,7 +18,7 @@ TRUTH = np.array([True, False, False, False, True, False, False, False])
 def extra(mean: float, spread: float, calls: int = 1_000) -> np.ndarray:
     """Differences of loss with exactly this mean and standard deviation."""
     drawn = np.random.default_rng(0).normal(size=calls)
-    return mean + spread * (drawn - drawn.mean()) / drawn.std(ddof=1)
+    return np.asarray(mean + spread * (drawn - drawn.mean()) / drawn.std(ddof=1))
 
 
 @pytest.mark.parametrize(
