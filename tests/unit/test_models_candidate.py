@@ -1,3 +1,4 @@
+import math
 import re
 from collections import Counter
 from dataclasses import replace
@@ -14,7 +15,7 @@ from ml_pipeline.models.candidates import search as searching
 from ml_pipeline.models.candidates.columns import columns_of, word_columns
 from ml_pipeline.models.candidates.fit import answers, fit, recipe_of
 from ml_pipeline.models.candidates.recipe import LinearRecipe, TreeRecipe
-from ml_pipeline.models.candidates.search import learning_curve, search
+from ml_pipeline.models.candidates.search import Rung, Tried, learning_curve, search
 from ml_pipeline.models.card import card
 from ml_pipeline.models.conversations import LabelledConversation, Spoken, Truth
 from ml_pipeline.models.export import FEATURES, export, prove, run
@@ -25,6 +26,7 @@ from ml_pipeline.models.provenance import origin
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import decode, encode
 from ml_pipeline.online.predicting.predictor import Predictor
+from ml_pipeline.vocabulary.estimate import Estimate
 from ml_pipeline.vocabulary.tasks import CONVERSION, Mode, Task, TaskKind
 
 DETECT = Task("objection", TaskKind.MULTI_LABEL, ("price", "trust", "never"), Mode.DETECT, "turn", "macro_ap")
@@ -128,6 +130,14 @@ def test_the_better_half_of_each_kind_goes_on_to_twice_as_many_conversations(mon
     assert learnt_from[0] == [7, 13, 25, 50]
 
 
+def test_the_better_half_of_a_kind_are_its_first():
+    linear = [Tried(LinearRecipe(strength, None, 5), ()) for strength in (1.0, 2.0, 3.0)]
+    trees = [Tried(recipe, ()) for recipe in SMALL_TREES]
+
+    assert searching._better_half([*linear, *trees]) == [*linear[:2], trees[0]]
+    assert searching._better_half([trees[1], *linear, trees[0]]) == [trees[1], *linear[:2]]
+
+
 def test_recipes_that_learnt_from_a_handful_all_go_on(monkeypatch):
     monkeypatch.setattr(searching, "STRENGTHS", (0.5, 2.0))
     monkeypatch.setattr(searching, "TREES", SMALL_TREES[:1])
@@ -160,6 +170,15 @@ def test_the_learning_curve_has_the_figure_of_every_rung_with_its_interval(rows,
     assert curve[-1]["value"] == best.value
     assert all(point["low"] <= point["value"] <= point["high"] for point in curve)
     assert curve[0]["value"] < curve[-1]["value"]
+
+
+def test_a_rung_without_an_interval_is_no_point_of_the_curve():
+    known, unsure = Estimate(0.4, 0.3, 0.5), Estimate(0.4, -math.inf, math.inf)
+    rungs = (Rung(10, None), Rung(20, unsure), Rung(40, known))
+
+    curve = learning_curve(Tried(LinearRecipe(1.0, None, 5), rungs))
+
+    assert curve == [{"conversations": 40, "value": 0.4, "low": 0.3, "high": 0.5}]
 
 
 def test_of_a_long_log_the_newest_customers_are_searched_on(rows, monkeypatch):
