@@ -10,6 +10,7 @@ import pytest
 
 from ml_pipeline.errors import BundleError
 from ml_pipeline.models.assessment import assess, describe_rows
+from ml_pipeline.models.candidates import columns as seen
 from ml_pipeline.models.candidates import fit as fitting
 from ml_pipeline.models.candidates import search as searching
 from ml_pipeline.models.candidates.columns import columns_of, word_columns
@@ -239,6 +240,22 @@ def test_boosted_trees_learn_are_told_apart_and_answer_the_same_in_the_agent():
     assert export(again, CONVERSION, "conversion/1").digest == bundle.digest
     assert prove(bundle, model, rows.part("gate").rows, 1_000) == 160
     assert np.ptp(run(bundle, rows.part("gate").rows)) > 0
+
+
+def test_categories_so_rare_that_they_share_a_number_are_answered_alike_in_the_agent(monkeypatch):
+    monkeypatch.setattr(seen, "MAX_CATEGORIES", 3)
+    rows = assemble(CONVERSION, conversations(160))
+    language = np.random.default_rng(0).choice(
+        ["ca", "en", "es", "eu", "gl"], len(rows.rows), p=[0.02, 0.46, 0.48, 0.02, 0.02]
+    )
+    told = replace(rows, rows=rows.rows.assign(language=language), truth=~np.isin(language, ["en", "es"])[:, None])
+    columns = columns_of(CONVERSION)["trees"]
+
+    model = fit(told.part("train"), told.part("calibration"), TreeRecipe(20, 4, 5, 0.1), columns)
+
+    assert prove(export(model, CONVERSION, "conversion/1"), model, told.part("gate").rows, 1_000) == 160
+    probable = answers(model, told.rows)[:, 0]
+    assert probable[language == "gl"].min() > 0.5 > probable[language == "es"].max()
 
 
 def test_conversion_is_judged_per_conversation():
