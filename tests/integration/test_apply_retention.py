@@ -55,7 +55,7 @@ def server(tmp_path_factory) -> Iterator[tuple[str, str, Path]]:
 
 def _wait_for(address: str) -> None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    for _ in range(600):
+    for _ in range(1_800):
         try:
             opener.open(address, timeout=5).close()
         except OSError:
@@ -273,3 +273,13 @@ def test_where_mlflow_is_down_postgres_has_decided_and_the_next_run_goes_on(data
     assert gone == {second, third}
     assert counts == {"versions": 0, "deleted": 1, "runs": 0}
     assert cleaning.numbers(address, MODEL) == [third, second]
+
+
+def test_a_store_of_mlflow_that_cannot_be_reached_is_said_so_and_nothing_of_its_address(database, monkeypatch):
+    monkeypatch.setattr("mlflow.store.db.utils.MAX_RETRY_COUNT", 1)
+    monkeypatch.setenv("ML_PIPELINE_MLFLOW_STORE_URI", "postgresql://mlflow:secret@127.0.0.1:1/mlflow")
+
+    with pytest.raises(RegistryError, match="mlflow_store_uri is the database of this MLflow") as told:
+        job.clean_registry(NOW)
+
+    assert "secret" not in str(told.value)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+from ml_pipeline.errors import RegistryError
 from ml_pipeline.models.registry.connection import mlflow_at
 from ml_pipeline.models.registry.version import Registered
 
@@ -45,16 +46,28 @@ def purge(uri: str, store_uri: str, older_than: timedelta) -> None:
 
     It is ``mlflow gc`` within this process: the address of the database, which holds a password, stands on no command
     line.
+
+    Raises:
+        RegistryError: if the database cannot be reached; what was deleted waits for the next time.
     """
+    from click import ClickException
+    from sqlalchemy.exc import SQLAlchemyError
+
     with mlflow_at(uri, "free what was deleted"):
         from mlflow.cli import gc
 
         minutes = older_than // timedelta(minutes=1)
-        gc.main(
-            [f"--backend-store-uri={store_uri}", f"--tracking-uri={uri}", f"--older-than={minutes}m",
-             "--artifacts-destination=mlflow-artifacts:/"],
-            standalone_mode=False,
-        )  # fmt: skip
+        try:
+            gc.main(
+                [f"--backend-store-uri={store_uri}", f"--tracking-uri={uri}", f"--older-than={minutes}m",
+                 "--artifacts-destination=mlflow-artifacts:/"],
+                standalone_mode=False,
+            )  # fmt: skip
+        except (ClickException, SQLAlchemyError) as error:
+            raise RegistryError(
+                f"what was deleted in MLflow was not freed, {type(error).__name__}: see that mlflow_store_uri is the"
+                " database of this MLflow and can be reached, then run this again"
+            ) from error
 
 
 def _delete_run(client: Any, run_id: str) -> None:
