@@ -62,7 +62,7 @@ def _confusion(block: Block, answers: Numbers, thresholds: Mapping[str, float]) 
         axes.text(column, row, told, ha="center", va="center", color="white" if share > 0.5 else "black")
     names = [f"{label} ≥ {thresholds[label]:.2f}" for label in block.labels]
     axes.set(xticks=range(len(OUTCOMES)), xticklabels=OUTCOMES, yticks=range(len(names)), yticklabels=names)
-    axes.set_title("rows; shares of those where the label holds, and of those where not")
+    figure.supxlabel("rows (of those where the label holds | of those where it does not)", fontsize="medium")
     return figure
 
 
@@ -80,18 +80,19 @@ def _learning_curve(curve: Sequence[Mapping[str, float]], metric: str) -> Figure
 
 def _gains(places: Sequence[Mapping[str, Any]], metric: str) -> Figure:
     """Draw by how much the candidate is better in each part of the block, by opponent."""
-    figure = Figure(figsize=(8, 2 + 0.25 * len(places)), layout="constrained")
+    names = list(dict.fromkeys(f"{place['name']} ({place['examples']:,})" for place in places))
+    opponents = list(dict.fromkeys(place["opponent"] for place in places))
+    figure = Figure(figsize=(8, 1.5 + 0.35 * len(names)), layout="constrained")
     axes = figure.subplots()
-    names = [f"{place['name']} ({place['examples']:,})" for place in places]
-    for opponent in dict.fromkeys(place["opponent"] for place in places):
-        rows = [row for row, place in enumerate(places) if place["opponent"] == opponent]
-        gains = [places[row]["gain"] for row in rows]
-        values = [gain["value"] for gain in gains]
+    for beside, opponent in enumerate(opponents):
+        met = [place for place in places if place["opponent"] == opponent]
+        rows = [names.index(f"{place['name']} ({place['examples']:,})") + 0.2 * beside for place in met]
+        gains = [place["gain"] for place in met]
         reach = [[gain["value"] - gain["low"] for gain in gains], [gain["high"] - gain["value"] for gain in gains]]
-        axes.errorbar(values, rows, xerr=reach, fmt="o", capsize=3, label=f"over {opponent}")
+        axes.errorbar([gain["value"] for gain in gains], rows, xerr=reach, fmt="o", label=f"over {opponent}")
     axes.axvline(0, color="grey", linestyle=":")
     axes.set(xlabel=f"gain in {metric}, 95 %; right is better", yticks=range(len(names)), yticklabels=names)
     axes.invert_yaxis()
     if names:
-        axes.legend(loc="best")
+        figure.legend(loc="outside upper center", ncols=len(opponents))
     return figure

@@ -51,6 +51,7 @@ def test_a_run_shows_what_was_tried_and_how_the_candidate_did_without_its_files_
         "slices.png",
         "search.csv",
     }
+    assert run.info.run_name == champion
     assert run.data.params["kind"] == "linear"
     assert f"strength={run.data.params['strength']}" in tried["recipe"][0]
     assert list(tried.columns) == ["place", "recipe", "conversations", "value", "low", "high"]

@@ -172,6 +172,7 @@ class Registry:
             }
             version = found[0] if found else mlflow.register_model(uri, name, await_registration_for=0, tags=tags)
             client.update_model_version(name, version.version, description=described(card))
+            client.update_run(run_id, name=f"{name}/{version.version}")
             return Registered(name, int(version.version))
 
     def aliases(self, model: str) -> dict[str, int]:
