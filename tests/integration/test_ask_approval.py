@@ -39,9 +39,11 @@ def test_a_run_asks_one_question_with_its_evidence_default_and_time(emptied_data
 
     (asked,) = job.take("run 1", NOW)
 
+    (times,) = rows(emptied_database, "SELECT asked_at, answer_by FROM approvals")
     assert asked["subject"] == "needs.detect/3, first: it passed its gate"
     assert asked["defaults"] == "Decline"
-    assert timedelta(hours=23.9) < asked["response_timeout"] <= timedelta(hours=24, minutes=1)
+    assert asked["response_timeout"] == times["answer_by"] - NOW
+    assert times["answer_by"] - times["asked_at"] == timedelta(hours=24)
     assert "| macro_ap | 0.6123 |" in asked["body"]
     assert "surely better \\| by far" in asked["body"]
     assert "| champion | none |" in asked["body"]
