@@ -13,14 +13,18 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.skops"
 TRUSTED_TYPES = [
+    "functools.partial",
     "ml_pipeline.models.heads.LabelHeads",
     "ml_pipeline.models.heads.TreeHeads",
     "ml_pipeline.models.known_words.KnownWords",
     "ml_pipeline.models.scaled_counts.ScaledCounts",
     "ml_pipeline.models.sentence_vectors.SentenceVectors",
     "ml_pipeline.models.text_terms.TextTerms",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
 ]
-"""The only types beyond scikit-learn's and numpy's own that a model file may hold."""
+"""The only types beyond those that skops trusts that a model file may hold. Boosted trees check their categories by a
+partial of ``check_array``; one of anything else is refused, for what it calls must be listed too."""
 PICKLES = {".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill"}
 
 
