@@ -28,13 +28,13 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from benchmarks.agent import probe
+from benchmarks.champions import crown
 from benchmarks.claims import Claim, at_least, at_most, told, write
 from benchmarks.holdout_figures import DATA
 from benchmarks.labelled import labelled_conversations
 from benchmarks.percentiles import percentile
 from ml_pipeline import MLPipelineService
 from ml_pipeline.database.engine import transaction
-from ml_pipeline.models import store
 from ml_pipeline.models.candidates.columns import word_columns
 from ml_pipeline.models.candidates.fit import fit
 from ml_pipeline.models.candidates.recipe import LinearRecipe
@@ -43,7 +43,6 @@ from ml_pipeline.models.heads import TreeHeads
 from ml_pipeline.models.known_words import KnownWords
 from ml_pipeline.models.linear_export import TERMS_OF_A_PART
 from ml_pipeline.models.split import CALIBRATION, GATE, TRAIN
-from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import Bundle, LinearBundle, Sample, Terms, TfidfBlock, Words, decode, encode
 from ml_pipeline.online.predicting.features import CATEGORY_COLUMNS, NUMBER_COLUMNS, REVISION, FeatureRow, Heard
@@ -51,7 +50,6 @@ from ml_pipeline.online.predicting.predictor import Predictor
 from ml_pipeline.samples.sources import open_source
 from ml_pipeline.settings import Settings
 from ml_pipeline.vocabulary.tasks import DEFAULT_TASKS, Task
-from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 RUNS = 5
 ROWS = 1_000
@@ -267,8 +265,7 @@ def publish(folder: Path) -> None:
         for task, content in contents.items():
             digest = hashlib.sha256(content).hexdigest()
             version = decode(content, digest).model.version
-            decision = store.record(tx, task, Decided(GateVerdict.PROMOTE, "benchmark", {}, version))
-            store.promote(tx, task, version, decision, (digest, content))
+            crown(tx, task, version, (digest, content))
 
 
 if __name__ == "__main__":

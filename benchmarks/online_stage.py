@@ -8,20 +8,18 @@ import signal
 import subprocess
 import sys
 
+from benchmarks.champions import crown
 from benchmarks.labelled import labelled_conversations
 from benchmarks.server import DATABASE, capture_dsn, execute, running_server
 from ml_pipeline.database.engine import engine, transaction
-from ml_pipeline.models import store
 from ml_pipeline.models.candidates.columns import columns_of
 from ml_pipeline.models.candidates.fit import fit
 from ml_pipeline.models.candidates.search import search
 from ml_pipeline.models.export import export
 from ml_pipeline.models.split import CALIBRATION, TRAIN
-from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import assemble
 from ml_pipeline.settings import Settings
 from ml_pipeline.simulation.floor import simulated_source
-from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 RUN_EXPERIMENTS = """
     INSERT INTO ml_experiments (id, name, experiment_type, status, config)
@@ -56,8 +54,7 @@ def publish_champions(dsn: str) -> None:
         version = f"{task.name}.{task.mode}/1"
         bundle = export(model, task, version)
         with transaction(dsn) as tx:
-            decision = store.record(tx, task, Decided(GateVerdict.PROMOTE, "benchmark", {}, version))
-            store.promote(tx, task, version, decision, (bundle.digest, bundle.content))
+            crown(tx, task, version, (bundle.digest, bundle.content))
     engine(dsn).dispose()
 
 

@@ -15,16 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.champions import crown
 from benchmarks.claims import Claim, at_most, write
 from benchmarks.server import DATABASE, capture_dsn, execute, running_server
 from ml_pipeline import MLPipelineService
 from ml_pipeline.database.engine import engine, transaction
-from ml_pipeline.models import store
-from ml_pipeline.models.store import Decided
 from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, ScaledBlock, encode
 from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.vocabulary.tasks import OBJECTION
-from ml_pipeline.vocabulary.verdicts import GateVerdict
 
 AGENTS = 8
 ROUNDS = 10
@@ -104,11 +102,9 @@ def _server_of(served_by: Mapping[str, str]) -> str:
 
 
 def _promote(dsn: str, number: int) -> int:
-    digest, content = encode(_bundle(f"objection.anticipate/{number}"))
+    version = f"objection.anticipate/{number}"
     with transaction(dsn) as tx:
-        version = f"objection.anticipate/{number}"
-        decision = store.record(tx, OBJECTION, Decided(GateVerdict.PROMOTE, "benchmark", {}, version))
-        store.promote(tx, OBJECTION, version, decision, (digest, content))
+        crown(tx, OBJECTION, version, encode(_bundle(version)))
     return number
 
 

@@ -256,16 +256,5 @@ def keep_candidate(tx: Transaction, task: Task, version: str, decision: str, bun
     _enter(tx, task, version, decision, state="candidate", traffic_share=0.0, digest=digest)
 
 
-def promote(tx: Transaction, task: Task, version: str, decision: str, bundle: tuple[str, bytes]) -> None:
-    """Make ``version`` champion with its bundle (digest, content), retire who was, and publish the policy."""
-    digest, content = bundle
-    named = queries("models")
-    of_task = {"task": task.name, "mode": task.mode}
-    named.save_bundle(tx, **of_task, digest=digest, version=version, content=content)
-    named.retire_champion(tx, **of_task, decision=decision)
-    _enter(tx, task, version, decision, state="champion", traffic_share=1.0, digest=digest)
-    named.publish_policy(tx)
-
-
 def _enter(tx: Transaction, task: Task, version: str, decision: str, **state: Any) -> None:
     queries("models").enter_state(tx, task=task.name, mode=task.mode, version=version, decision=decision, **state)

@@ -172,19 +172,6 @@ INSERT INTO model_bundles (digest, task, mode, version, content)
 VALUES (:digest, :task, :mode, :version, :content)
 ON CONFLICT (digest) DO NOTHING;
 
--- name: retire_champion(task, mode, decision)!
--- The champion's time ends; it is retired from now on.
-WITH ended AS (
-    UPDATE model_rollouts SET until = now()
-    WHERE task = :task AND mode = :mode AND state = 'champion' AND until IS NULL
-    RETURNING task, mode, version, digest
-)
-INSERT INTO model_rollouts (task, mode, version, state, digest, decision)
-SELECT task, mode, version, 'retired', digest, CAST(:decision AS uuid) FROM ended;
-
 -- name: enter_state(task, mode, version, state, traffic_share, digest, decision)!
 INSERT INTO model_rollouts (task, mode, version, state, traffic_share, digest, decision)
 VALUES (:task, :mode, :version, :state, :traffic_share, :digest, CAST(:decision AS uuid));
-
--- name: publish_policy()$
-SELECT publish_policy();

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.champions import crown
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.jobs import ingest_events
 from ml_pipeline.models import store
 from ml_pipeline.models.collecting import everything
 from ml_pipeline.models.opponents import caller, champion
-from ml_pipeline.models.store import Champion, Decided
+from ml_pipeline.models.store import Champion
 from ml_pipeline.models.training_set import TrainingSet, assemble
 from ml_pipeline.online.predicting.bundle import LinearBundle, Sample, ScaledBlock, encode
 from ml_pipeline.online.predicting.features import REVISION
@@ -25,7 +26,6 @@ from ml_pipeline.simulation.floor import simulated_source
 from ml_pipeline.stack.settings_file import write_settings
 from ml_pipeline.vocabulary.dialogue import Source
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION, Task
-from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.conftest import Database, run_as_owner
 from tests.integration.events import Event, after, append, label, outcome, prediction, turn
 
@@ -175,8 +175,7 @@ def test_a_champion_of_other_features_is_heard_by_what_it_answered_then(database
 
 def promote(served: Champion) -> None:
     with transaction() as tx:
-        decision = store.record(tx, CONVERSION, Decided(GateVerdict.PROMOTE, "for a test", {}, served.version))
-        store.promote(tx, CONVERSION, served.version, decision, (served.digest, served.content))
+        crown(tx, CONVERSION, served.version, (served.digest, served.content))
 
 
 def test_the_latest_decision_of_a_task_is_told(database):
@@ -192,7 +191,7 @@ def test_the_latest_decision_of_a_task_is_told(database):
     assert found["conversion"] == found["conversion"] | {
         "version": "conversion.anticipate/7",
         "verdict": "PROMOTE",
-        "reason": "for a test",
+        "reason": "unproven",
         "metrics": {},
         "baselines": {},
         "split": {},

@@ -8,19 +8,18 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from benchmarks.champions import crown
 from ml_pipeline.database.engine import transaction
 from ml_pipeline.errors import TrainingError
 from ml_pipeline.jobs import ingest_events
 from ml_pipeline.models import collecting, store
 from ml_pipeline.models.opponents import caller
 from ml_pipeline.models.specification import Specification, Terms, Window
-from ml_pipeline.models.store import Decided
 from ml_pipeline.models.training_set import TrainingSet, thaw
 from ml_pipeline.online.predicting.features import REVISION
 from ml_pipeline.settings import load_settings
 from ml_pipeline.vocabulary.interval import Interval
 from ml_pipeline.vocabulary.tasks import CONVERSION, NEEDS, OBJECTION, Task
-from ml_pipeline.vocabulary.verdicts import GateVerdict
 from tests.conftest import Database, run_as_owner
 from tests.integration.events import (
     Event,
@@ -208,8 +207,7 @@ def test_what_taught_the_champion_does_not_judge(database):
     with transaction() as tx:
         alone = collecting.specify(tx, NEEDS, collecting.terms_of(NEEDS, settings))
         later = alone.cut_off + pd.Timedelta(hours=7)
-        decided = Decided(GateVerdict.PROMOTE, "for a test", {"trained_until": later.isoformat()}, "needs.detect/1")
-        store.promote(tx, NEEDS, decided.version, store.record(tx, NEEDS, decided), ("digest", b"bundle"))
+        crown(tx, NEEDS, "needs.detect/1", ("digest", b"bundle"), trained_until=later.isoformat())
 
         beside = collecting.specify(tx, NEEDS, collecting.terms_of(NEEDS, settings))
 
