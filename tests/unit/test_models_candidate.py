@@ -111,7 +111,7 @@ def test_the_search_puts_the_best_first_whatever_the_metric_wants(task, monkeypa
     monkeypatch.setattr(searching, "STRENGTHS", (1e-6, 2.0))
     monkeypatch.setattr(searching, "TREES", SMALL_TREES[:1])
 
-    tried = search(assemble(task, conversations(100)).part("train"), columns_of(task), 5)
+    tried = search(assemble(task, conversations(200)).part("train"), columns_of(task), 5)
 
     costs = [-one.value if task.primary_metric == "macro_ap" else one.value for one in tried]
     assert costs == sorted(costs)
@@ -128,7 +128,20 @@ def test_the_better_half_of_each_kind_goes_on_to_twice_as_many_conversations(mon
     assert sorted(map(len, learnt_from)) == [1, 1, 1, 2, 4, 4]
     assert [len(rungs) for rungs in learnt_from[:2]] == [4, 4]
     assert {one.recipe.kind for one in tried[:2]} == {"linear", "trees"}
-    assert learnt_from[0] == [7, 13, 25, 50]
+    assert learnt_from[0] == [5, 10, 20, 40]
+
+
+def test_who_judges_probabilities_never_calibrates_them(monkeypatch):
+    monkeypatch.setattr(searching, "MANY_CUSTOMERS", 1)
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
+    train = assemble(CONVERSION, conversations(100)).part("train")
+    is_judge = np.arange(len(train.rows)) >= 0.75 * len(train.rows)
+    nearly_all_sold = np.where(is_judge, np.arange(len(train.rows)) % 10 > 0, train.truth[:, 0])
+
+    (tried,) = search(replace(train, truth=nearly_all_sold[:, None]), {"linear": columns_of(CONVERSION)["linear"]}, 5)
+
+    entropy_of_nine_in_ten = 0.325
+    assert tried.value > 2 * entropy_of_nine_in_ten
 
 
 def test_the_better_half_of_a_kind_are_its_first():

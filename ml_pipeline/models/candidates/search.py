@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ml_pipeline.models.calibration import fit_sigmoid, sigmoid
 from ml_pipeline.models.candidates.columns import Columns, ColumnsByKind
 from ml_pipeline.models.candidates.fit import fit_columns, heads_of
 from ml_pipeline.models.candidates.recipe import LinearRecipe, Recipe, TreeRecipe, in_words
 from ml_pipeline.models.clustered import figures
-from ml_pipeline.models.scores import HIGHER_IS_BETTER, Flags, Numbers
+from ml_pipeline.models.scores import HIGHER_IS_BETTER, Numbers
+from ml_pipeline.models.split import CALIBRATION_SHARE
 from ml_pipeline.models.training_set import TrainingSet
 from ml_pipeline.vocabulary.estimate import Estimate
 
@@ -158,10 +158,9 @@ class _Ground:
     def climb(self, one: Tried, share: float) -> Tried:
         """Return ``one`` with the rung on which it learnt from ``share`` of the conversations."""
         blocks = self._blocks[one.recipe.kind]
-        scores = np.concatenate([block.scores(one.recipe, share) for block in blocks])
-        probabilities = _calibrated(scores, self._judges.truth, self._judges.weights)
-        unused = np.full(scores.shape[1], 0.5)
-        found = figures(self._judges, probabilities, unused, (self._metric,)).get(self._metric)
+        answers = np.concatenate([block.answers(one.recipe, share) for block in blocks])
+        unused = np.full(answers.shape[1], 0.5)
+        found = figures(self._judges, answers, unused, (self._metric,)).get(self._metric)
         rung = Rung(blocks[-1].conversations(share), found.estimate() if found else None)
         tried = Tried(one.recipe, (*one.rungs, rung))
         log.info("search.tried %s", _told(tried))
@@ -169,23 +168,32 @@ class _Ground:
 
 
 class _Block:
-    """One block that judges, and what came before it."""
+    """One block that judges, and what came before it.
 
-    def __init__(self, train: TrainingSet, fit: Places, held: Places, columns: Columns, word_others: int) -> None:
-        rows = train.rows.iloc[fit]
-        self._truth, self._weights = train.truth[fit], train.weights[fit]
-        self._share_from = _share_from(_customers(rows))
-        self._conversations = rows["conversation_id"].to_numpy(dtype=str)
-        seen, self._matrix = fit_columns(columns, rows, word_others)
+    Where probabilities are judged, the newest part of that calibrates, as it will for what is served.
+    """
+
+    def __init__(self, train: TrainingSet, before: Places, held: Places, columns: Columns, word_others: int) -> None:
+        past = train.take(before)
+        calibrating = CALIBRATION_SHARE if train.task.primary_metric == "log_loss" else 0.0
+        is_learnt = _customers_in_order(past) < 1 - calibrating
+        learnt, self._later = past.take(np.flatnonzero(is_learnt)), past.take(np.flatnonzero(~is_learnt))
+        self._truth, self._weights = learnt.truth, learnt.weights
+        self._share_from = _share_from(_customers(learnt.rows))
+        self._conversations = learnt.rows["conversation_id"].to_numpy(dtype=str)
+        seen, self._matrix = fit_columns(columns, learnt.rows, word_others)
         self._transformer = seen.named_steps["columns"]
+        self._seen_later = seen.transform(self._later.rows) if calibrating else None
         self._held = seen.transform(train.rows.iloc[held])
 
-    def scores(self, recipe: Recipe, share: float) -> Numbers:
-        """Return what ``recipe`` scores the rows held out after learning from ``share`` of the others."""
+    def answers(self, recipe: Recipe, share: float) -> Numbers:
+        """Return how probable ``recipe`` calls the rows held out after learning from ``share`` of the others."""
         chosen = np.flatnonzero(self._share_from < share)
         matrix = self._matrix if share == 1 else self._matrix[chosen]
         heads = heads_of(recipe, self._transformer).fit(matrix, self._truth[chosen], self._weights[chosen])
-        return heads.decision_function(self._held)
+        if self._seen_later is not None:
+            heads.calibrate(self._seen_later, self._later.truth, self._later.weights)
+        return heads.predict_proba(self._held)
 
     def conversations(self, share: float) -> int:
         return len(np.unique(self._conversations[self._share_from < share]))
@@ -223,12 +231,3 @@ def _share_from(customers: pd.Series) -> NDArray[np.float64]:
     """Return of each row the share of customers from which on it is learnt from: more always hold what fewer did."""
     names, codes = np.unique(customers.to_numpy(dtype=str), return_inverse=True)
     return np.asarray((np.random.default_rng(SEED).permutation(len(names)) / len(names))[codes])
-
-
-def _calibrated(scores: Numbers, truth: Flags, weights: Numbers) -> Numbers:
-    """Return probabilities at the level and slope that the judging rows themselves have.
-
-    Those are for the calibration part to find, and no reason to prefer a recipe.
-    """
-    lines = [fit_sigmoid(scores[:, label], truth[:, label], weights) for label in range(scores.shape[1])]
-    return np.stack([sigmoid(-(line.a * scores[:, at] + line.b)) for at, line in enumerate(lines)], axis=1)
