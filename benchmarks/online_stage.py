@@ -4,7 +4,6 @@ Runs in the project's own environment, for it trains; what it starts may run in 
 """
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -33,7 +32,6 @@ WORD_OTHERS = Settings().words_min_conversations
 
 
 def main(command: list[str]) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the server must not stay behind
     with running_server() as server:
         owner = server.dsn(DATABASE)
         execute(owner, RUN_EXPERIMENTS)

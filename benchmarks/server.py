@@ -1,6 +1,8 @@
 """A Postgres of a benchmark's own, with the schema, as an operator would have it: every commit is on disk first."""
 
 import shutil
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ CAPTURE = ("ml_capture", "benchmark")
 
 @contextmanager
 def running_server() -> Iterator[Postgres]:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ctrl-C: the server must not stay behind
     folder = Path(tempfile.mkdtemp(prefix="mlp-bench-"))
     folder.chmod(0o755)  # as root the server runs as another user
     server = Postgres(folder / "cluster", choose_ports({})["postgres"])
