@@ -63,7 +63,6 @@ SENSITIVITY: Mapping[str, Loop] = {
     "the gate alone, refit, no shadow": Loop(gated(GATE_ALONE), GATE_ALONE),
     "the gate alone": Loop(gated(AT_ONCE), AT_ONCE),
     "with canary steps and margin of sales as they ship": Loop(gated(AS_IT_SHIPS), AS_IT_SHIPS),
-    "watched for shifted scores too": Loop(gated(WEEKLY), WEEKLY, hears_shifts=True),
     "blind by AUC, refit": Loop(BY_AUC, GATE_ALONE),
     "blind by log loss, refit": Loop(BY_LOG_LOSS, GATE_ALONE),
 }

@@ -20,7 +20,7 @@ from ml_pipeline.models.candidates.recipe import Kind
 from ml_pipeline.models.gate import Answers, GateRules, Stakes, judge
 from ml_pipeline.models.gate.budget import allow
 from ml_pipeline.models.gate.places import Slices
-from ml_pipeline.models.rollouts.evidence import Evidence, Phase, Pulse, Scored, Shifts, Started
+from ml_pipeline.models.rollouts.evidence import Differences, Evidence, Phase, Pulse, Scored, Shifts, Started
 from ml_pipeline.models.rollouts.standing import Held, Standing, State
 from ml_pipeline.models.rollouts.terms import terms_of
 from ml_pipeline.models.rollouts.transitions import Move, next_moves
@@ -57,14 +57,10 @@ Rule = Callable[[Gate], tuple[bool, float]]
 
 @dataclass(frozen=True)
 class Loop:
-    """``rule``: "frozen" trains nothing, "always" serves all that is trained, each on everything known by then.
-
-    ``hears_shifts``: whether a rollout is watched for shifted scores too.
-    """
+    """``rule``: "frozen" trains nothing, "always" serves all that is trained, each on everything known by then."""
 
     rule: Rule | Literal["frozen", "always"]
     settings: Settings
-    hears_shifts: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +138,6 @@ class _Floor:
         self._share, self._is_ours = np.zeros(len(calls)), np.zeros(len(calls), dtype=np.bool_)
         self._known, self._begun = {first.name: first}, dict[str, int]()
         self._spent: list[float] = []
-        self._expected_shift: dict[str, float] = {}
         self._standing = Standing((Held(first.name, State.CHAMPION, 1.0, when(FIRST)),))
         self.course = Course(first, np.full(len(calls), np.nan))
 
@@ -169,7 +164,6 @@ class _Floor:
             self._spent.insert(0, spent)
         if passes:
             entering = self._versions.fitted(candidate.recipe, at) if settings.refit_promoted else candidate
-            self._expected_shift[entering.name] = float((gate.ours - gate.theirs).mean())
             self._let_in(entering, at)
 
     def _cut_off(self, at: int) -> int:
@@ -252,9 +246,7 @@ class _Floor:
             len(places),
             Started(is_ours[drawn], share[drawn], is_positive[drawn]),
             Scored(np.arange(len(places)), 1 / propensity, losses(ours, is_positive), losses(theirs, is_positive)),
-            Pulse(shifts={TASK.labels[0]: _shifts(ours, theirs, self._expected_shift[pair[0]])})
-            if self._loop.hears_shifts
-            else Pulse(),
+            Pulse(shifts={TASK.labels[0]: _shifts(ours, theirs, drawn)}),
         )
 
     def _go_on(self, verdicts: Mapping[str, Verdict], at: int) -> None:
@@ -284,9 +276,13 @@ def _closed(calls: Calls) -> list[Closed]:
     ]
 
 
-def _shifts(ours: Numbers, theirs: Numbers, expected: float) -> Shifts:
+def _shifts(ours: Numbers, theirs: Numbers, drawn: Flags) -> Shifts:
+    return Shifts(_differences(ours[~drawn], theirs[~drawn]), _differences(ours[drawn], theirs[drawn]))
+
+
+def _differences(ours: Numbers, theirs: Numbers) -> Differences:
     stretch, shift = np.arange(len(ours)) // LOOK, ours - theirs
     total, squares, their_total, their_squares = (
         np.bincount(stretch, values) for values in (shift, shift**2, theirs, theirs**2)
     )
-    return Shifts(np.bincount(stretch), total, squares, their_total, their_squares, expected)
+    return Differences(np.bincount(stretch), total, squares, their_total, their_squares)

@@ -45,7 +45,7 @@ def technical() -> Iterator[Claim]:
         ("errors .5 -> 5 %", calls_to_stop_errors),
         ("latency x 5 throughout", lambda random, rules: calls_to_stop_slow(random, rules, all_slower)),
         ("latency p99 x 5, median unchanged", lambda random, rules: calls_to_stop_slow(random, rules, wider)),
-        ("score shifted by .5 sd", calls_to_stop_shift),
+        ("score shifted by .5 sd after the shadow", calls_to_stop_shift),
     ):
         calls = _runs(stopped_after, 10 * RUNS)
         yield at_least(f"technical, {name}: stopped within {CALLS} challenger calls", [_percent(calls <= CALLS)], 99,

@@ -1,4 +1,4 @@
-"""Five harms put into the simulated floor on purpose: which guard catches each, how late, and what it cost by then.
+"""Six harms put into the simulated floor on purpose: which guard catches each, how late, and what it cost by then.
 
 Calls of the floor (``ml_pipeline.simulation``) are told once, at the customer's fifth turn; candidates are trained on
 some, judged by the gate on others, and meet live traffic drawn from a third part, sold by the chance the floor knows.
@@ -19,7 +19,7 @@ from ml_pipeline.models.candidates.columns import columns_of
 from ml_pipeline.models.candidates.fit import answers, fit
 from ml_pipeline.models.candidates.recipe import LinearRecipe
 from ml_pipeline.models.gate import Answers, GateRules, Judgement, judge
-from ml_pipeline.models.rollouts.evidence import Evidence, Numbers, Pulse, Scored, Shifts, Started
+from ml_pipeline.models.rollouts.evidence import Differences, Evidence, Numbers, Pulse, Scored, Shifts, Started
 from ml_pipeline.models.rollouts.rules import Rules
 from ml_pipeline.models.rollouts.sales import harm_path
 from ml_pipeline.models.rollouts.verdict import Verdict
@@ -85,6 +85,7 @@ def claims() -> Iterator[Claim]:
     yield from _model_claims(
         "broken feature: no text reaches it in serving", champion, healthy, judged, live, _broken(live)
     )
+    yield from _breaking_claims(champion, healthy, live)
     yield from _effect_claims()
 
 
@@ -179,17 +180,42 @@ def _guard(verdict: Verdict) -> str:
 def _shadow_evidence(ours: Numbers, theirs: Numbers, is_sold: np.ndarray, day: Numbers, at: float) -> Evidence:
     begun, of_age = day <= at, day <= at - WINDOW_DAYS
     loss = [-np.log(np.where(is_sold, score, 1 - score))[of_age] for score in (ours, theirs)]
-    hour = (day[begun] * 24).astype(int)
-    difference = (ours - theirs)[begun]
-
-    def sums(values: Numbers) -> Numbers:
-        return np.bincount(hour, values)
-
-    shifts = Shifts(
-        np.bincount(hour), sums(difference), sums(difference**2), sums(theirs[begun]), sums(theirs[begun] ** 2)
-    )
+    shifts = Shifts(_differences(ours[begun], theirs[begun], day[begun]))
     scored = Scored(np.arange(of_age.sum()), np.ones(of_age.sum()), *loss)
     return Evidence("shadow", 0, int(begun.sum()), scored=scored, pulse=Pulse(shifts={"sold": shifts}))
+
+
+def _differences(ours: Numbers, theirs: Numbers, day: Numbers) -> Differences:
+    hour, difference = (day * 24).astype(int), ours - theirs
+    sums = (np.bincount(hour, values) for values in (difference, difference**2, theirs, theirs**2))
+    return Differences(np.bincount(hour), *sums)
+
+
+def _breaking_claims(champion: Pipeline, candidate: Pipeline, live: Told) -> Iterator[Claim]:
+    """A feature that reaches the model in shadow and not once it is shown."""
+    theirs, whole, broken = (
+        answers(model, told.rows)[:, 0]
+        for model, told in ((champion, live), (candidate, live), (candidate, _broken(live)))
+    )
+    lost = live.chance * (_served(theirs, live.chance) - _served(broken, live.chance))
+    caught = [_in_canary(whole, broken, theirs, lost, np.random.default_rng([SEED, run])) for run in range(RUNS)]
+    a_month = CALLS_A_MONTH * float(lost.mean())
+    yield from _caught_claims("broken on the way: no text reaches it from the canary on", caught, a_month)
+
+
+def _in_canary(whole: Numbers, broken: Numbers, theirs: Numbers, lost: Numbers, random: np.random.Generator) -> Caught:
+    """Play a canary at its first step, a look an hour, after a shadow as short as it may be."""
+    before = random.integers(len(theirs), size=RULES.min_shadow)
+    in_shadow = _differences(whole[before], theirs[before], np.zeros(RULES.min_shadow))
+    day = np.sort(random.uniform(0, WINDOW_DAYS, random.poisson(CALLS_A_DAY * WINDOW_DAYS)))
+    drawn = random.integers(len(theirs), size=len(day))
+    for at in np.arange(1, WINDOW_DAYS * 24 + 1) / 24:
+        of = drawn[day <= at]
+        shifts = Shifts(in_shadow, _differences(broken[of], theirs[of], day[day <= at]))
+        verdict = look(Evidence("canary", pulse=Pulse(shifts={"sold": shifts})), RULES)
+        if verdict.act == "take_back":
+            return Caught(_guard(verdict), float(len(of)), float(at), RULES.steps[0].share * float(lost[of].sum()))
+    return Caught("nobody", float(len(day)), WINDOW_DAYS, RULES.steps[0].share * float(lost[drawn].sum()))
 
 
 def _effect_claims() -> Iterator[Claim]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.trend_floors import HOURS
-from ml_pipeline.models.rollouts.evidence import Booleans, Faults, Numbers, Shifts
+from ml_pipeline.models.rollouts.evidence import Booleans, Counts, Differences, Faults, Numbers, Shifts
 from ml_pipeline.models.rollouts.rules import Rules
 from ml_pipeline.models.rollouts.sentinels import SHIFT_FLOOR, fault_alarms, shift_alpha, shift_path
 
@@ -58,10 +58,12 @@ def calls_to_stop_slow(random: np.random.Generator, rules: Rules, latency: Laten
 
 
 def calls_to_stop_shift(random: np.random.Generator, rules: Rules, by: float = 0.5) -> float:
-    """Only conversations that the challenger answered are compared, though both versions score every one."""
-    theirs = random.standard_normal(CALLS)
-    ours = CORRELATION * theirs + np.sqrt(1 - CORRELATION**2) * random.standard_normal(CALLS) + by
-    shifts = _shifts(np.ones(CALLS), ours, theirs)
+    """Moved on the way from a shadow of ``rules.min_shadow`` conversations to serving.
+
+    Only conversations that the challenger answered are compared, though both versions score every one.
+    """
+    shadow, since = np.ones(rules.min_shadow, dtype=int), np.ones(CALLS, dtype=int)
+    shifts = Shifts(_differences(random, shadow), _differences(random, since, by))
     return _calls_to(np.ones(CALLS, dtype=np.bool_), shift_path(shifts, shift_alpha(rules, 1)) > SHIFT_FLOOR)
 
 
@@ -86,9 +88,8 @@ def stops_the_harmless(random: np.random.Generator, rules: Rules, days: int, cal
     of_draw = {"fallbacks": Faults(*fell_back, share)}
     if any(fault_alarms(name, faults, rules).any() for name, faults in (pairs | of_draw).items()):
         return True
-    theirs = random.standard_normal(calls.sum())
-    ours = CORRELATION * theirs + np.sqrt(1 - CORRELATION**2) * random.standard_normal(len(theirs))
-    shifts = _shifts(calls, ours, theirs)
+    shadow = np.searchsorted(np.cumsum(calls), rules.min_shadow) + 1
+    shifts = Shifts(_differences(random, calls[:shadow]), _differences(random, calls[shadow:]))
     return bool((shift_path(shifts, shift_alpha(rules, 1)) > SHIFT_FLOOR).any())
 
 
@@ -107,11 +108,13 @@ def _calls_to(drawn: Booleans, alarms: Booleans) -> float:
     return float(drawn[: place[0] + 1].sum()) if len(place) else np.inf
 
 
-def _shifts(calls: Numbers, ours: Numbers, theirs: Numbers) -> Shifts:
-    of = np.repeat(np.arange(len(calls)), calls.astype(int))
+def _differences(random: np.random.Generator, calls: Counts, by: float = 0.0) -> Differences:
+    of = np.repeat(np.arange(len(calls)), calls)
+    theirs = random.standard_normal(len(of))
+    ours = CORRELATION * theirs + np.sqrt(1 - CORRELATION**2) * random.standard_normal(len(of)) + by
 
     def sums(values: Numbers) -> Numbers:
         return np.bincount(of, values, len(calls))
 
     difference = ours - theirs
-    return Shifts(calls.astype(int), sums(difference), sums(difference**2), sums(theirs), sums(theirs**2))
+    return Differences(calls, sums(difference), sums(difference**2), sums(theirs), sums(theirs**2))

@@ -76,7 +76,6 @@ def assess(whole: TrainingSet, model: Pipeline, rules: GateRules, standing: Stan
         "age_days": _age_days(whole, standing),
         "serving_mix": dict(standing.serving_mix),
         "champion": champion.name if champion else None,
-        "score_shifts": _by_label(whole, _shifts(gate, candidate, champion)) if champion else {},
         "recipe": msgspec.to_builtins(recipe_of(model)),
         "thresholds": _by_label(whole, model[-1].thresholds_),
         "constant_labels": [label for label, is_one in _by_label(whole, model[-1].constant_).items() if is_one],
@@ -87,14 +86,6 @@ def assess(whole: TrainingSet, model: Pipeline, rules: GateRules, standing: Stan
 def _answered(gate: TrainingSet, model: Pipeline) -> Answers:
     worse = stressed(gate.rows, lambda rows: answers_of(model, rows))
     return Answers(CANDIDATE, answers_of(model, gate.rows), worse)
-
-
-def _shifts(gate: TrainingSet, candidate: Answers, champion: Answers) -> Numbers:
-    """Return by how much the candidate's mean probability of each label lies above the champion's."""
-    weights = gate.block().weights[:, None]
-    difference = candidate.probabilities - champion.probabilities
-    sums = np.nansum(weights * difference, axis=0)
-    return np.asarray(sums / np.sum(weights * ~np.isnan(difference), axis=0).clip(1e-12))
 
 
 def slices_of(gate: TrainingSet) -> Slices:

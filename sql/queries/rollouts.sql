@@ -205,26 +205,20 @@ FROM (SELECT a.is_challenger, a.share, date_trunc('hour', min(t.at), 'UTC') AS h
 GROUP BY hour, share
 ORDER BY hour, share;
 
--- name: expected_shifts(ours, theirs)$
--- By how much the scores of `ours` lay above those of `theirs` on the rows of its gate, by label; null: they never met there.
-SELECT evidence -> 'score_shifts'
-FROM decisions
-WHERE kind = 'gate' AND version = :ours AND evidence ->> 'champion' = :theirs
-ORDER BY decided_at DESC
-LIMIT 1;
-
 -- name: shifts(labels)
--- Grain: one row per label and hour: sums over conversations of the difference of both mean probabilities, and of theirs.
-SELECT label, date_trunc('hour', at, 'UTC') AS hour, count(*) AS calls, sum(ours - theirs) AS total,
+-- Grain: one row per label, is_drawn and hour: sums over conversations of the difference of both mean probabilities, and of
+-- theirs. is_drawn: somebody was drawn for it; else it is of the shadow, or began there.
+SELECT label, is_drawn, date_trunc('hour', at, 'UTC') AS hour, count(*) AS calls, sum(ours - theirs) AS total,
        sum((ours - theirs) ^ 2) AS squares, sum(theirs) AS champion_total, sum(theirs ^ 2) AS champion_squares
-FROM (SELECT conversation_id, label, min(at) AS at,
+FROM (SELECT conversation_id, label, bool_or(a.conversation_id IS NOT NULL) AS is_drawn, min(at) AS at,
              avg(coalesce((t.ours ->> label)::double precision, 0)) AS ours,
              avg(coalesce((t.theirs ->> label)::double precision, 0)) AS theirs
-      FROM rollout_turns AS t CROSS JOIN unnest(CAST(:labels AS text[])) AS label
+      FROM rollout_turns AS t LEFT JOIN rollout_assigned AS a USING (conversation_id)
+      CROSS JOIN unnest(CAST(:labels AS text[])) AS label
       WHERE t.ours IS NOT NULL AND t.theirs IS NOT NULL
       GROUP BY conversation_id, label) AS conversation
-GROUP BY label, hour
-ORDER BY label, hour;
+GROUP BY label, is_drawn, hour
+ORDER BY label, is_drawn, hour;
 
 -- name: history(task, mode)
 -- The moves of a task, the newest first.

@@ -127,12 +127,11 @@ INSERTS = {
 }
 
 
-def passed(version: str, against: str | None, terms: Terms = AT_ONCE, *, shift: float = 0.0) -> None:
-    """Let ``version`` pass its gate against a champion, as a retraining does; its scores lay higher by ``shift``."""
+def passed(version: str, against: str | None, terms: Terms = AT_ONCE) -> None:
+    """Let ``version`` pass its gate against a champion, as a retraining does."""
     digest = uuid.uuid5(uuid.NAMESPACE_OID, version).hex
     evidence = {
         "champion": against, "dataset": {"digest": digest, "recipe_digest": "r"},
-        "score_shifts": {"information": shift},
         "trained_from": "2026-01-01T00:00:00+00:00", "trained_until": f"2026-02-0{version[-1]}T00:00:00+00:00",
     }  # fmt: skip
     with transaction() as tx:

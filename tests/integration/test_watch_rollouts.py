@@ -286,15 +286,22 @@ def test_harm_is_taken_back_while_a_kill_switch_is_on(database):
     assert states(database) == {OLD: "champion", NEW: "rolled_back"}
 
 
-@pytest.mark.parametrize(("shift", "end"), [(0.0, {"rolled_back": 1}), (0.3, {"canary": 1})])
-def test_scores_that_lie_higher_are_harm_only_where_the_gate_did_not_see_them_higher(database, shift, end):
-    execute(database, "SELECT rollback_task('needs', 'detect', NULL, 'the next one', 'ana')")
-    passed(NEWER, OLD, terms(), shift=shift)
-    let_time_pass(database)
+@pytest.mark.parametrize(("ours_p", "end"), [(0.9, {"canary": 1}), (0.6, {"rolled_back": 1})])
+def test_scores_may_lie_elsewhere_than_the_champion_s_but_not_move_once_they_are_shown(database, ours_p, end):
+    begun = advance(database, replace(SHADOW, theirs_p=0.6, ours_p=0.9))
 
-    (found,) = advance(database, Floor(ours=NEWER, theirs_p=0.6, ours_p=0.9))
+    (found,) = advance(database, replace(FIRST_STEP, theirs_p=0.6, ours_p=ours_p))
 
-    assert found == end
+    assert (begun, found) == ([{"canary": 1}], end)
+
+
+def test_a_champion_whose_scores_move_while_another_is_held_back_is_judged_by_labels(database):
+    advance(database, SHADOW, FIRST_STEP, SECOND_STEP)
+
+    (end,) = advance(database, replace(HELD_BACK, theirs_p=0.6, ours_p=0.9))
+
+    assert end == {}
+    assert states(database) == {OLD: "holdback", NEW: "champion"}
 
 
 def test_a_holdback_does_not_age_while_it_is_switched_off(database):
@@ -510,9 +517,19 @@ def test_what_needs_no_label_is_read_as_it_comes(database):
     assert (pulse.errors.challenger.sum(), pulse.errors.champion.sum()) == (2, 0)
     assert set(pulse.errors.chance.tolist()) == {0.5}
     assert (pulse.fallbacks.challenger.tolist(), pulse.fallbacks.chance.tolist()) == ([1], [0.25])
-    shift = pulse.shifts["information"]
-    assert shift.calls.sum() == 118
-    assert shift.total.sum() == pytest.approx(-0.1 * 118)
+    since = pulse.shifts["information"].since
+    assert since.calls.sum() == 118
+    assert since.total.sum() == pytest.approx(-0.1 * 118)
+
+
+def test_scores_of_the_shadow_are_told_apart_from_those_of_conversations_that_were_drawn(database):
+    open_floor(database, Floor(conversations=7, ours_p=0.9))
+    open_floor(database, Floor(first=7, conversations=5, share=0.25, ours_p=0.6))
+
+    shift = look(CANARY).pulse.shifts["information"]
+
+    assert (shift.in_shadow.calls.sum(), shift.in_shadow.total.sum()) == (7, pytest.approx(0.1 * 7))
+    assert (shift.since.calls.sum(), shift.since.total.sum()) == (5, pytest.approx(-0.2 * 5))
 
 
 def test_slow_is_what_takes_longer_than_the_champion_did_in_the_week_before(database):

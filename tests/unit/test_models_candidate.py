@@ -370,17 +370,6 @@ def test_a_champion_is_beaten_by_itself_never(rows, model):
     assert evidence["baselines"]["prior.macro_ap"] < 0.4
 
 
-def test_the_evidence_tells_how_far_the_candidate_s_scores_lie_above_the_champion_s(rows, model):
-    gate = rows.part("gate")
-    given = answers(model, gate.rows)
-    lower = np.where(np.arange(len(given))[:, None] % 2, given / 2, np.nan)
-
-    evidence = assess(rows, model, RULES, standing(gate, Answers("objection.detect/1", lower))).evidence
-
-    half = np.average(given[1::2] / 2, axis=0, weights=gate.block().weights[1::2])
-    assert evidence["score_shifts"] == pytest.approx(dict(zip(DETECT.labels, half, strict=True)))
-
-
 def test_the_card_says_verdict_baselines_split_and_origin_in_words(rows, model):
     found = assess(rows, model, RULES, standing(rows.part("gate"), None, {"caller": 30, "objection.detect/1": 10}))
     dataset = describe_rows(rows, "r" * 16, "drift of the price objection")

@@ -9,11 +9,11 @@ from benchmarks.rollout_floor import LOOKS_A_DAY, WINDOW_DAYS, Floor, always, ma
 from ml_pipeline.models.history.evidence import in_words
 from ml_pipeline.models.rollouts.confidence import radius
 from ml_pipeline.models.rollouts.draw import log_evidence, with_later_starts
-from ml_pipeline.models.rollouts.evidence import Evidence, Faults, Pulse, Scored, Shifts, Started
+from ml_pipeline.models.rollouts.evidence import Differences, Evidence, Faults, Pulse, Scored, Shifts, Started
 from ml_pipeline.models.rollouts.quality import judge_quality
 from ml_pipeline.models.rollouts.rules import Rules
 from ml_pipeline.models.rollouts.sales import harm_path, judge_sales, noninferiority_path, superiority_path
-from ml_pipeline.models.rollouts.sentinels import judge_sentinels
+from ml_pipeline.models.rollouts.sentinels import SHIFT_FLOOR, judge_sentinels, shift_path
 from ml_pipeline.models.rollouts.verdict import judge
 from ml_pipeline.vocabulary.rollouts import Step
 
@@ -144,42 +144,96 @@ def test_sales_told_in_the_reverse_order_are_the_same_evidence_in_the_end():
 def test_ten_times_the_errors_stop_within_three_hundred_conversations_of_the_challenger():
     errors = faults(15, 28, 0.05)
 
-    (found, *_) = judge_sentinels(Pulse(errors=errors), RULES)
+    (found, *_) = judge_sentinels("canary", Pulse(errors=errors), RULES)
 
     assert found.is_harmful
     assert found.value == pytest.approx(15 * 0.95 / (28 * 0.05))
 
 
 def test_an_outage_that_hits_both_versions_alike_stops_neither():
-    (found, *_) = judge_sentinels(Pulse(errors=faults(50, 950, 0.05)), RULES)
+    (found, *_) = judge_sentinels("canary", Pulse(errors=faults(50, 950, 0.05)), RULES)
 
     assert not found.is_harmful
 
 
 def test_a_few_more_faults_are_no_harm_however_sure_they_are():
-    (found, *_) = judge_sentinels(Pulse(errors=faults(7_100, 4_900, 0.5)), RULES)
+    (found, *_) = judge_sentinels("canary", Pulse(errors=faults(7_100, 4_900, 0.5)), RULES)
 
     assert found.evidence > found.needed
     assert not found.is_harmful
 
 
-def shifts(by, *, calls=300, expected=0.0, sd=0.1, sd_of_difference=0.045):
-    return Shifts(
+def differences(by, calls, sd=0.1, sd_of_difference=0.045):
+    """Scores that lie ``by`` standard deviations above the champion's."""
+    return Differences(
         np.array([calls]),
         np.array([calls * by * sd]),
         np.array([calls * ((by * sd) ** 2 + sd_of_difference**2)]),
         np.array([calls * 0.2]),
         np.array([calls * (0.04 + sd**2)]),
-        expected,
     )
 
 
-@pytest.mark.parametrize(("by", "expected", "is_harmful"), [(0.5, 0.0, True), (-0.5, 0.0, True), (0.1, 0.0, False),
-                                                            (0.5, 0.05, False), (0.0, 0.05, True)])  # fmt: skip
-def test_a_shift_is_harm_where_the_gate_did_not_see_it(by, expected, is_harmful):
-    *_, found = judge_sentinels(Pulse(shifts={"sold": shifts(by, expected=expected)}), RULES)
+def shifts(in_shadow, since=None, *, before=500, calls=300):
+    return Shifts(differences(in_shadow, before), Differences() if since is None else differences(since, calls))
+
+
+def shift_found(phase, *arguments, **named):
+    *_, found = judge_sentinels(phase, Pulse(shifts={"sold": shifts(*arguments, **named)}), RULES)
+    return found
+
+
+@pytest.mark.parametrize(("in_shadow", "since", "is_harmful"), [
+    (0.0, 0.5, True), (0.0, -0.5, True), (0.0, 0.1, False), (0.5, 0.5, False), (-2.0, -2.1, False), (0.5, 0.0, True),
+])  # fmt: skip
+def test_scores_that_move_between_shadow_and_canary_are_harm_wherever_they_lay(in_shadow, since, is_harmful):
+    found = shift_found("canary", in_shadow, since)
 
     assert found.is_harmful is is_harmful
+    assert found.value == pytest.approx(since - in_shadow)
+
+
+@pytest.mark.parametrize(
+    ("phase", "in_shadow", "since", "told"), [("shadow", 3.0, None, 3.0), ("holdback", 1.0, 3.0, 2.0)]
+)
+def test_in_shadow_and_holdback_a_shift_is_told_and_no_harm(phase, in_shadow, since, told):
+    verdict = judge(evidence(phase, pulse=Pulse(shifts={"sold": shifts(in_shadow, since)})), RULES)
+
+    assert verdict.act == "stay"
+    assert verdict.numbers["sentinels"][-1]["value"] == pytest.approx(told)
+
+
+def test_what_breaks_on_the_way_to_serving_is_taken_back():
+    verdict = judge(evidence(scored=scored(), pulse=Pulse(shifts={"sold": shifts(0.8, 0.2)})), RULES)
+
+    assert verdict.act == "take_back"
+    assert verdict.reason == "shift of sold: its scores moved -0.60 standard deviations since the shadow"
+
+
+@pytest.mark.parametrize(("before", "calls"), [(99, 5_000), (5_000, 99), (0, 5_000)])
+def test_scores_of_too_few_conversations_say_nothing(before, calls):
+    assert not shift_found("canary", 0.0, 3.0, before=before, calls=calls).is_harmful
+
+
+def test_a_shadow_of_few_conversations_makes_less_certain_where_the_scores_lay():
+    short, long = (shift_found("canary", 0.0, 0.5, before=before).evidence for before in (100, 10_000))
+
+    assert short < SHIFT_FLOOR < long
+
+
+def test_what_the_shadow_did_not_know_of_its_own_mean_stops_nobody():
+    """A shadow of a hundred errs as much as the canary does; its error alone crosses the bound of one mean."""
+    alpha, stopped = 0.05, []
+    for seed in range(400):
+        difference = np.random.default_rng(seed).standard_normal(2_100)
+        theirs = np.tile([-1.0, 1.0], 1_050)
+        path = shift_path(Shifts(*(
+            Differences(np.ones(len(each), dtype=int), each, each**2, of, of**2)
+            for each, of in ((difference[:100], theirs[:100]), (difference[100:], theirs[100:]))
+        )), alpha)  # fmt: skip
+        stopped.append((path > 0).any())
+
+    assert np.mean(stopped) <= alpha + 2 * np.sqrt(alpha / 400)
 
 
 def test_a_bound_holds_at_every_look():
@@ -307,7 +361,9 @@ def first_step(calls, at):
 
 
 def test_a_verdict_can_be_kept_as_json():
-    verdict = judge(evidence(started=conversations(1), scored=scored(), pulse=Pulse(shifts={"sold": shifts(0)})), RULES)
+    verdict = judge(
+        evidence(started=conversations(1), scored=scored(), pulse=Pulse(shifts={"sold": shifts(0, 0)})), RULES
+    )
 
     assert json.loads(json.dumps(verdict.numbers, allow_nan=False))["sales"]["strata"][0]["share"] == 0.05
 

@@ -76,20 +76,27 @@ class Faults:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shifts:
+class Differences:
     """By how much the challenger's score of a conversation lies above the champion's: an element per stretch of time.
 
     A conversation's score is its mean probability of one label over the turns both versions answered; ``total`` and
     ``squares`` are sums over ``calls`` conversations. ``champion_total`` and ``champion_squares`` are those of the
-    champion's own scores. ``expected``: the mean difference on the rows of the gate, 0 where it is not known.
+    champion's own scores.
     """
 
-    calls: Counts
-    total: Numbers
-    squares: Numbers
-    champion_total: Numbers
-    champion_squares: Numbers
-    expected: float = 0.0
+    calls: Counts = field(default_factory=_no_counts)
+    total: Numbers = field(default_factory=_no_numbers)
+    squares: Numbers = field(default_factory=_no_numbers)
+    champion_total: Numbers = field(default_factory=_no_numbers)
+    champion_squares: Numbers = field(default_factory=_no_numbers)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shifts:
+    """Scores of one label: ``in_shadow``, of conversations nobody was drawn for, and ``since``, of those drawn."""
+
+    in_shadow: Differences = field(default_factory=Differences)
+    since: Differences = field(default_factory=Differences)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ from ml_pipeline.database.engine import Transaction
 from ml_pipeline.database.named_sql import queries
 from ml_pipeline.metrics.truth import task_definitions
 from ml_pipeline.models.rollouts import store
-from ml_pipeline.models.rollouts.evidence import Evidence, Faults, Phase, Pulse, Scored, Shifts, Started
+from ml_pipeline.models.rollouts.evidence import Differences, Evidence, Faults, Phase, Pulse, Scored, Shifts, Started
 from ml_pipeline.models.rollouts.terms import Terms
 from ml_pipeline.models.specification import Window
 from ml_pipeline.online.policy.routing import rollout_id
@@ -60,25 +60,21 @@ def read_evidence(tx: Transaction, task: Task, pair: Pair, terms: Terms, *, wind
         named.count_scored(tx),
         Started(_booleans(started["is_challenger"]), _numbers(started["share"]), _booleans(started["is_sold"])),
         Scored(_counts(scored["cluster"]), *(_numbers(scored[name]) for name in ("weight", "ours", "theirs"))),
-        _pulse(tx, task, pair, slow_ms),
+        _pulse(tx, task, slow_ms),
     )
 
 
-def _pulse(tx: Transaction, task: Task, pair: Pair, slow_ms: float | None) -> Pulse:
+def _pulse(tx: Transaction, task: Task, slow_ms: float | None) -> Pulse:
     named = queries("rollouts")
     failures = list(named.failures(tx, slow_ms=slow_ms))
     fallbacks = list(named.fallbacks(tx))
     shifts = list(named.shifts(tx, labels=list(task.labels)))
-    expected = named.expected_shifts(tx, ours=pair.ours, theirs=pair.theirs) or {}
     return Pulse(
         _paired_faults(failures, "failed"),
         Faults(_counts(_column(fallbacks, "ours")), _counts(_column(fallbacks, "theirs")),
                _numbers(_column(fallbacks, "share"))),
         _paired_faults(failures, "slow"),
-        {
-            label: _shifts([row for row in shifts if row["label"] == label], expected.get(label, 0.0))
-            for label in task.labels
-        },
+        {label: _shifts([row for row in shifts if row["label"] == label]) for label in task.labels},
     )  # fmt: skip
 
 
@@ -87,14 +83,18 @@ def _paired_faults(rows: Sequence[Row], kind: str) -> Faults:
     return Faults(_counts(ours), _counts(theirs), np.full(len(rows), EVEN))
 
 
-def _shifts(rows: Sequence[Row], expected: float) -> Shifts:
-    return Shifts(
+def _shifts(rows: Sequence[Row]) -> Shifts:
+    in_shadow, since = ([row for row in rows if row["is_drawn"] is is_drawn] for is_drawn in (False, True))
+    return Shifts(_differences(in_shadow), _differences(since))
+
+
+def _differences(rows: Sequence[Row]) -> Differences:
+    return Differences(
         _counts(_column(rows, "calls")),
         total=_numbers(_column(rows, "total")),
         squares=_numbers(_column(rows, "squares")),
         champion_total=_numbers(_column(rows, "champion_total")),
         champion_squares=_numbers(_column(rows, "champion_squares")),
-        expected=expected,
     )
 
 

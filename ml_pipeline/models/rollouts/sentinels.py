@@ -7,7 +7,7 @@ import numpy as np
 
 from ml_pipeline.models.rollouts.confidence import radius
 from ml_pipeline.models.rollouts.draw import log_evidence, observed_ratio
-from ml_pipeline.models.rollouts.evidence import Booleans, Faults, Numbers, Pulse, Shifts
+from ml_pipeline.models.rollouts.evidence import Booleans, Differences, Faults, Numbers, Phase, Pulse, Shifts
 from ml_pipeline.models.rollouts.rules import Rules
 
 BUDGET: Mapping[str, float] = {"errors": 0.45, "fallbacks": 0.45, "slow": 0.05, "shift": 0.05}
@@ -38,13 +38,13 @@ class Sentinel:
         return asdict(self)
 
 
-def judge_sentinels(pulse: Pulse, rules: Rules) -> list[Sentinel]:
+def judge_sentinels(phase: Phase, pulse: Pulse, rules: Rules) -> list[Sentinel]:
     """Return what each sentinel says; together they err with a chance of ``rules.sentinels_alpha``."""
     return [
         _of_faults("errors", pulse.errors, rules),
         _of_faults("fallbacks", pulse.fallbacks, rules),
         _of_faults("slow", pulse.slow, rules),
-        *_of_shifts(pulse.shifts, rules),
+        *_of_shifts(phase, pulse.shifts, rules),
     ]
 
 
@@ -62,11 +62,19 @@ def fault_alarms(name: str, faults: Faults, rules: Rules) -> Booleans:
 
 
 def shift_path(shifts: Shifts, alpha: float) -> Numbers:
-    """Return by how many standard deviations the score is surely shifted after each stretch, either way; at least 0."""
-    calls = np.cumsum(shifts.calls).astype(float)
-    shift, variance = _moments(calls, shifts.total, shifts.squares)
-    certain = np.abs(shift - shifts.expected) - radius(calls, variance, alpha / 2)
-    return np.where(calls >= MIN_CALLS, np.maximum(certain, 0) / _spread(calls, shifts), 0)
+    """Return by how many standard deviations the score surely moved since the shadow, after each stretch; at least 0.
+
+    Either way. Two means differ as one mean of ``1 / (1 / calls + 1 / calls in shadow)`` conversations errs: looks at
+    them have its joint distribution (Jennison and Turnbull 1997), so that its bound holds at all of them.
+    """
+    shadow, since = _so_far(shifts.in_shadow), _so_far(shifts.since)
+    if not shadow.calls.size or shadow.calls[-1] < MIN_CALLS:
+        return np.zeros(since.calls.size)
+    calls, before = np.maximum(since.calls, 1), shadow.calls[-1]
+    worth = 1 / (1 / calls + 1 / before)
+    variance = worth * (since.variance / calls + shadow.variance[-1] / before)
+    certain = np.abs(since.mean - shadow.mean[-1]) - radius(worth, variance, alpha / 2)
+    return np.where(since.calls >= MIN_CALLS, np.maximum(certain, 0) / since.spread, 0)
 
 
 def shift_alpha(rules: Rules, labels: int) -> float:
@@ -81,11 +89,13 @@ def _of_faults(name: str, faults: Faults, rules: Rules) -> Sentinel:
     return Sentinel(name, bool(alarms[-1:].any()), ratio, evidence, _needed(name, rules))
 
 
-def _of_shifts(shifts: Mapping[str, Shifts], rules: Rules) -> Iterator[Sentinel]:
+def _of_shifts(phase: Phase, shifts: Mapping[str, Shifts], rules: Rules) -> Iterator[Sentinel]:
+    """In shadow and holdback a shift is told and is no harm: a market that turns moves scores, and labels decide."""
     for label, shift in shifts.items():
         path = shift_path(shift, shift_alpha(rules, len(shifts)))
         certain = float(path.max()) if path.size else 0.0
-        yield Sentinel(f"shift of {label}", certain > SHIFT_FLOOR, _observed_shift(shift), certain, SHIFT_FLOOR)
+        is_harmful = phase == "canary" and certain > SHIFT_FLOOR
+        yield Sentinel(f"shift of {label}", is_harmful, _observed_shift(phase, shift), certain, SHIFT_FLOOR)
 
 
 def _counts(faults: Faults) -> tuple[Numbers, Numbers]:
@@ -96,17 +106,30 @@ def _needed(name: str, rules: Rules) -> float:
     return -float(np.log(rules.sentinels_alpha * BUDGET[name]))
 
 
-def _observed_shift(shifts: Shifts) -> float | None:
-    calls = np.cumsum(shifts.calls).astype(float)
-    if not calls.size or not calls[-1]:
+def _observed_shift(phase: Phase, shifts: Shifts) -> float | None:
+    shadow, since = _so_far(shifts.in_shadow), _so_far(shifts.since)
+    told = shadow if phase == "shadow" else since
+    if not told.calls.size:
         return None
-    mean, _ = _moments(calls, shifts.total, shifts.squares)
-    return float((mean[-1] - shifts.expected) / _spread(calls, shifts)[-1])
+    expected = 0.0 if phase == "shadow" or not shadow.calls.size else shadow.mean[-1]
+    return float((told.mean[-1] - expected) / told.spread[-1])
 
 
-def _spread(calls: Numbers, shifts: Shifts) -> Numbers:
-    _, variance = _moments(calls, shifts.champion_total, shifts.champion_squares)
-    return np.maximum(np.sqrt(variance), SMALLEST_SD)
+@dataclass(frozen=True, slots=True, eq=False)
+class _SoFar:
+    """After each stretch: mean and variance of the difference, and how far the champion's scores spread."""
+
+    calls: Numbers
+    mean: Numbers
+    variance: Numbers
+    spread: Numbers
+
+
+def _so_far(differences: Differences) -> _SoFar:
+    calls = np.cumsum(differences.calls).astype(float)
+    mean, variance = _moments(calls, differences.total, differences.squares)
+    _, of_champion = _moments(calls, differences.champion_total, differences.champion_squares)
+    return _SoFar(calls, mean, variance, np.maximum(np.sqrt(of_champion), SMALLEST_SD))
 
 
 def _moments(calls: Numbers, totals: Numbers, squares: Numbers) -> tuple[Numbers, Numbers]:

@@ -54,7 +54,7 @@ def judge(evidence: Evidence, rules: Rules) -> Verdict:
     findings = _Findings(
         judge_sales(evidence.started, rules),
         judge_quality(evidence.scored, rules),
-        judge_sentinels(evidence.pulse, rules),
+        judge_sentinels(evidence.phase, evidence.pulse, rules),
         _matured(evidence, rules),
     )
     numbers = {
@@ -91,7 +91,7 @@ def _go_on(evidence: Evidence, rules: Rules, findings: _Findings, numbers: Mappi
 def _harms(findings: _Findings) -> Iterator[str]:
     for sentinel in findings.sentinels:
         if sentinel.is_harmful and sentinel.name.startswith("shift"):
-            yield f"{sentinel.name}: its scores lie {sentinel.value:+.2f} standard deviations off the champion's"
+            yield f"{sentinel.name}: its scores moved {sentinel.value:+.2f} standard deviations since the shadow"
         elif sentinel.is_harmful:
             yield f"{sentinel.name}: {_told(sentinel.value)} with the challenger"
     if findings.sales.is_harmful:
