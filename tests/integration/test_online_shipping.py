@@ -131,7 +131,7 @@ async def test_dropped_services_leave_no_thread_and_no_file_open(database, tmp_p
     gc.collect()
 
     wait_until(lambda: threading.active_count() <= before)
-    assert not [file for file in psutil.Process().open_files() if str(tmp_path / "spool") in file.path]
+    wait_until(lambda: not [file for file in psutil.Process().open_files() if str(tmp_path / "spool") in file.path])
     wait_until(lambda: len(stored_ids(database)) == 10)
     wait_until(lambda: not shippers(tmp_path / "spool"))
 

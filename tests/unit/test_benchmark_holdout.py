@@ -5,6 +5,7 @@ import numpy as np
 
 from benchmarks.holdout_answers import at_random
 from benchmarks.labelled import labelled
+from ml_pipeline.models.candidates import search as searching
 from ml_pipeline.models.training_set import assemble
 from ml_pipeline.vocabulary.dialogue import Dialogue, LateLabel, Message
 from ml_pipeline.vocabulary.tasks import Mode
@@ -34,7 +35,8 @@ def test_a_turn_without_a_label_ahead_leaves_what_is_to_come_unknown():
     assert set(told.truths) == {5}
 
 
-def test_both_sides_of_a_dialogue_are_held_out_together():
+def test_both_sides_of_a_dialogue_are_held_out_together(monkeypatch):
+    monkeypatch.setattr(searching, "STRENGTHS", (2.0,))
     once = conversations(40)
     twice = [*once, *(replace(one, conversation_id=f"{one.conversation_id}/other side") for one in once)]
     rows, learnt_from = assemble(DETECT, twice), []
