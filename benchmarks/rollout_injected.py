@@ -40,6 +40,9 @@ CALLS_A_MONTH = 20_000
 CALLS_A_DAY = CALLS_A_MONTH / MONTH_DAYS
 MISJUDGED = 0.3
 SHADOW_DAYS = 14
+SHADOW_TAKES, CANARY_DAYS = 7.5, 21
+"""Days that a healthy candidate is in shadow, in the median; and that one is looked at that breaks after it."""
+NUMBERS = ("turn", "current_words", "customer_words", "agent_words", "current_questions")
 RULES = Rules()
 DECAY_DAYS, DECAYED_TO = 60, 0.5
 
@@ -174,12 +177,16 @@ def _in_shadow(ours: Numbers, theirs: Numbers, live: Told, random: np.random.Gen
 
 
 def _guard(verdict: Verdict) -> str:
-    return "sentinel" if verdict.reason.startswith(("shift", "errors", "slow", "fallbacks")) else "shadow quality"
+    return (
+        "sentinel"
+        if verdict.reason.startswith(("shift", "errors", "slow", "fallbacks"))
+        else f"{verdict.numbers['phase']} quality"
+    )
 
 
 def _shadow_evidence(ours: Numbers, theirs: Numbers, is_sold: np.ndarray, day: Numbers, at: float) -> Evidence:
     begun, of_age = day <= at, day <= at - WINDOW_DAYS
-    loss = [-np.log(np.where(is_sold, score, 1 - score))[of_age] for score in (ours, theirs)]
+    loss = [_log_loss(score, is_sold)[of_age] for score in (ours, theirs)]
     shifts = Shifts(_differences(ours[begun], theirs[begun], day[begun]))
     scored = Scored(np.arange(of_age.sum()), np.ones(of_age.sum()), *loss)
     return Evidence("shadow", 0, int(begun.sum()), scored=scored, pulse=Pulse(shifts={"sold": shifts}))
@@ -192,30 +199,48 @@ def _differences(ours: Numbers, theirs: Numbers, day: Numbers) -> Differences:
 
 
 def _breaking_claims(champion: Pipeline, candidate: Pipeline, live: Told) -> Iterator[Claim]:
-    """A feature that reaches the model in shadow and not once it is shown."""
-    theirs, whole, broken = (
-        answers(model, told.rows)[:, 0]
-        for model, told in ((champion, live), (candidate, live), (candidate, _broken(live)))
+    """Columns that reach the model in shadow and not once it is shown."""
+    theirs, whole = (answers(model, live.rows)[:, 0] for model in (champion, candidate))
+    for name, served in (("text", _broken(live)), ("number", _without_numbers(live))):
+        broken = answers(candidate, served.rows)[:, 0]
+        lost = live.chance * (_served(theirs, live.chance) - _served(broken, live.chance))
+        caught = [_in_canary(whole, broken, theirs, live, np.random.default_rng([SEED, run])) for run in range(RUNS)]
+        a_month = CALLS_A_MONTH * float(lost.mean())
+        yield from _caught_claims(f"broken on the way: no {name} reaches it from the canary on", caught, a_month)
+
+
+def _without_numbers(told: Told) -> Told:
+    return Told(told.rows.assign(**dict.fromkeys(NUMBERS, 0.0)), told.sold, told.chance)
+
+
+def _in_canary(whole: Numbers, broken: Numbers, theirs: Numbers, live: Told, random: np.random.Generator) -> Caught:
+    """Play the first step of a canary, a look an hour, after a shadow in which all was well; day 0 is its first."""
+    day = np.sort(
+        random.uniform(-SHADOW_TAKES, CANARY_DAYS, random.poisson(CALLS_A_DAY * (SHADOW_TAKES + CANARY_DAYS)))
     )
-    lost = live.chance * (_served(theirs, live.chance) - _served(broken, live.chance))
-    caught = [_in_canary(whole, broken, theirs, lost, np.random.default_rng([SEED, run])) for run in range(RUNS)]
-    a_month = CALLS_A_MONTH * float(lost.mean())
-    yield from _caught_claims("broken on the way: no text reaches it from the canary on", caught, a_month)
-
-
-def _in_canary(whole: Numbers, broken: Numbers, theirs: Numbers, lost: Numbers, random: np.random.Generator) -> Caught:
-    """Play a canary at its first step, a look an hour, after a shadow as short as it may be."""
-    before = random.integers(len(theirs), size=RULES.min_shadow)
-    in_shadow = _differences(whole[before], theirs[before], np.zeros(RULES.min_shadow))
-    day = np.sort(random.uniform(0, WINDOW_DAYS, random.poisson(CALLS_A_DAY * WINDOW_DAYS)))
-    drawn = random.integers(len(theirs), size=len(day))
-    for at in np.arange(1, WINDOW_DAYS * 24 + 1) / 24:
-        of = drawn[day <= at]
-        shifts = Shifts(in_shadow, _differences(broken[of], theirs[of], day[day <= at]))
-        verdict = look(Evidence("canary", pulse=Pulse(shifts={"sold": shifts})), RULES)
+    drawn, share = random.integers(len(theirs), size=len(day)), RULES.steps[0].share
+    is_shown, is_ours = day >= 0, (day >= 0) & (random.random(len(day)) < share)
+    ours, weight = np.where(is_shown, broken[drawn], whole[drawn]), 1 / np.where(is_ours, share, 1 - share * is_shown)
+    chance, theirs = live.chance[drawn], theirs[drawn]
+    is_sold = random.random(len(day)) < chance
+    lost = chance * (_served(theirs, chance) - _served(ours, chance))
+    for at in np.arange(1, CANARY_DAYS * 24 + 1) / 24:
+        since, of_age = is_shown & (day <= at), day <= at - WINDOW_DAYS
+        shifts = Shifts(
+            _differences(ours[~is_shown], theirs[~is_shown], day[~is_shown] + SHADOW_TAKES),
+            _differences(ours[since], theirs[since], day[since]),
+        )
+        scored = Scored(np.arange(of_age.sum()), weight[of_age], *(
+            _log_loss(score, is_sold)[of_age] for score in (ours, theirs)
+        ))  # fmt: skip
+        verdict = look(Evidence("canary", scored=scored, pulse=Pulse(shifts={"sold": shifts})), RULES)
         if verdict.act == "take_back":
-            return Caught(_guard(verdict), float(len(of)), float(at), RULES.steps[0].share * float(lost[of].sum()))
-    return Caught("nobody", float(len(day)), WINDOW_DAYS, RULES.steps[0].share * float(lost[drawn].sum()))
+            return Caught(_guard(verdict), float(since.sum()), float(at), float(lost[is_ours & since].sum()))
+    return Caught("nobody", float(is_shown.sum()), CANARY_DAYS, float(lost[is_ours].sum()))
+
+
+def _log_loss(score: Numbers, is_sold: np.ndarray) -> Numbers:
+    return np.asarray(-np.log(np.where(is_sold, score, 1 - score)))
 
 
 def _effect_claims() -> Iterator[Claim]:
